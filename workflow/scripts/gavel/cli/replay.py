@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gavel.cli.commands import Commands, add_command, count, fraction
+from gavel.cli.commands import Commands, add_command, aligned, count, fraction
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import open_atomically
 from gavel.common.own_functions import load_function
@@ -166,10 +166,8 @@ def _lines(replayed: Sequence[Any], title: str) -> Iterator[str]:
         )
         for run in replayed
     ]
-    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
     yield f"original: the rewards of the runs; replayed: {title}\n"
-    for row in (COLUMNS, *rows):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from aligned([COLUMNS, *rows])
     yield (
         "\nagreement: of pairs of a question's completions that the original reward tells apart, the fraction that the "
         "other orders alike\ncorrelation: of the advantages (reward minus the mean of the question's completions)\n"

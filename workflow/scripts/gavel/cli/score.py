@@ -184,7 +184,7 @@ def score(options: argparse.Namespace) -> None:
             f"--format {options.format}: answers no question of --answer-type {options.answer_type}; use "
             f"{' or '.join(formats)}"
         )
-    use_budget(_seconds(options.batch_seconds))
+    use_budget(batch_seconds(options.batch_seconds))
     if options.details:
         output_file.check("--details", options.details)
         for path in filter(None, (options.file, options.compare)):
@@ -217,7 +217,7 @@ def _read(
     summaries: dict[str | None, Summary] = {}
     kept: dict[str | None, list[QuestionResult]] = {}
     skipped = SkippedRows() if options.skip_bad else None
-    items = _items(path, SCORE_LAYOUTS[options.layout](options.answer_type), skipped, max(ks or [1]))
+    items = read_items(path, SCORE_LAYOUTS[options.layout](options.answer_type), skipped, max(ks or [1]))
     items = tqdm(items, disable=None, unit=" rows", leave=False)
     kept_questions = kept if options.compare else None
     rows = _scored(items, options.format, summaries, kept_questions, options.answer_type)
@@ -233,7 +233,7 @@ def _read(
     return summaries, kept, {} if skipped is None else {"skipped": skipped.count}
 
 
-def _seconds(given: str | float) -> float:
+def batch_seconds(given: str | float) -> float:
     """The value of --batch-seconds."""
     try:
         seconds = float(given)
@@ -265,7 +265,7 @@ def _scored(
     """Score items in batches, add them to their model's summary (and to `kept`, if given), and yield the detail rows
     in input order."""
     items = iter(items)
-    while batch := _take(items, BATCH):
+    while batch := take(items, BATCH):
         responses = [response for item in batch for response in item.responses]
         golds = [item.gold for item in batch for _ in item.responses]
         verdicts = zip(*verify(responses, golds, form, answer_type), strict=True)
@@ -278,7 +278,7 @@ def _scored(
             yield {"row": item.row, **name, "answer": answers, "correct": correct}
 
 
-def _take(items: Iterator[Item], responses: int) -> list[Item]:
+def take(items: Iterator[Item], responses: int) -> list[Item]:
     batch, size = [], 0
     while size < responses and (item := next(items, None)) is not None:
         batch.append(item)
@@ -286,7 +286,7 @@ def _take(items: Iterator[Item], responses: int) -> list[Item]:
     return batch
 
 
-def _items(path: str, read: ReadRow, skipped: SkippedRows | None, minimum: int = 1) -> Iterator[Item]:
+def read_items(path: str, read: ReadRow, skipped: SkippedRows | None, minimum: int = 1) -> Iterator[Item]:
     """The items of a file, with rows numbered from 0.
 
     A row that cannot be read is counted in `skipped`, or an error if that is None. Fewer than `minimum` responses are

@@ -9,6 +9,8 @@
 - `readers`: one reader function per layout, published or your own: `READERS`
 - `hub`: download models and data sets
 - `lm_eval`: parse sample logs of lm-evaluation-harness
+- `lm_eval_files`: write its tasks, results and sample logs
+- `lm_eval_filter`: the verifier as one of its filters
 - `splits`: split training problems by hashed ids
 - `check_sizes`: check that splits are large enough for training and the judge benchmark
 - `gold`: gold answers of all questions, withheld ones too

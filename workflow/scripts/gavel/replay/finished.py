@@ -3,13 +3,9 @@
 from pathlib import Path
 
 from gavel.replay.study import StudyRollouts
-from gavel.results.files import read_config
+from gavel.study.finished import read_config
 
 
 def read_study(results: str | Path) -> StudyRollouts:
-    """Read a results folder.
-
-    Raises:
-        InputError: there is no finished study, or its config is malformed.
-    """
+    """Read a results folder. Raises `InputError` as `gavel.study.finished.read_config`."""
     return StudyRollouts(read_config(results), str(results))

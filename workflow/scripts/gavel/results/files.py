@@ -10,14 +10,12 @@ from pandas.api.types import is_numeric_dtype
 
 from gavel.common.errors import InputError, first_line
 from gavel.common.files import read_json
-from gavel.common.paths import ROOT
 from gavel.common.redaction import redact
 from gavel.evaluation.metrics import is_control
 from gavel.evaluation.records import RunColumns
-from gavel.study import config_files, layout, resolve
+from gavel.study import layout
 from gavel.study.layout import Layout, run_name
 from gavel.study.rules import RULES
-from gavel.study.schema.study import fill_defaults
 
 RERUN = "delete it and rerun the study"  # advice for a file that the study did not write in this form
 NUMBER = int | float
@@ -27,37 +25,6 @@ REQUIRED_COLUMNS = set("run checkpoint baseline set metric k n".split())
 # Columns of numbers in monitor.csv and training.csv.
 MONITOR_COLUMNS = ("step", "accuracy", "greedy", "judge", "collapsed", "judge_tokens", "reward")
 RUN = {"status": str, "algorithm": str, "lambda": NUMBER | None, "seed": NUMBER | None, "seconds": NUMBER | None}
-
-
-def read_config(results: str | Path, config: str | Path | None = None) -> dict[str, Any]:
-    """The resolved config of the study in a results folder.
-
-    A study writes its config with its report, also with that of a study that stopped early.
-
-    Args:
-        config: the study's YAML file, for a study that has no report yet.
-
-    Raises:
-        InputError: there is no such folder, no study has written its config there, or it is malformed.
-    """
-    if config is not None:
-        return resolve.read(config, ROOT)
-    files = Layout(results)
-    places = [Path(files.config), Path(files.unfinished.config)]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        raise InputError(f"{places[0]}: no such file; {_what_to_name(Path(results))}")
-    try:
-        return fill_defaults(config_files.read(path))
-    except InputError as error:
-        raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
-
-
-def _what_to_name(folder: Path) -> str:
-    variants = sorted(path.parent.name for path in folder.glob("*/config.yaml")) if folder.is_dir() else []
-    if variants:
-        return f"name the results folder of a finished study, such as one of those in here: {', '.join(variants)}"
-    return "name the results folder of a finished study, or finish this one with the command that started it"
 
 
 def read_runs(files: Layout, study: dict[str, Any]) -> dict[str, dict[str, Any]]:

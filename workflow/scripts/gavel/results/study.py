@@ -17,13 +17,13 @@ from gavel.results.columns import Columns, typed
 from gavel.results.files import (
     REQUIRED_COLUMNS,
     first_flag,
-    read_config,
     read_object,
     read_runs,
     read_table,
     read_tables,
 )
 from gavel.study import layout
+from gavel.study.finished import read_config
 from gavel.study.layout import Layout
 from gavel.study.status import status
 

@@ -1,6 +1,7 @@
 """What a solution answers, and whether the answer is correct.
 
 - `verifier`: `verify`: the only definition of *correct*
+- `other_verifiers`: lm-evaluation-harness's filters and math-verify, to compare it with
 - `answer_types`: the table of what answers can be
 - `number_answers`: a row of it: numbers
 - `choice_answers`: another: the letters of multiple choice

@@ -3,6 +3,7 @@
 - `schema`: the typed config
 - `config_files`: read config files
 - `resolve`: fill in defaults and local paths
+- `finished`: the config of a finished study
 - `results_folder`: a study's name and results folder
 - `sweep`: variants, and the stages that they share: `STAGE_SECTIONS`
 - `smoke`: a study made tiny, to see whether every part runs

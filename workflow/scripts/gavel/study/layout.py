@@ -39,6 +39,7 @@ class Layout:
         self.judge = JudgeFiles(f"{root}/judge")
         self.evaluations = f"{root}/evaluation"  # folder
         self.benchmarks = f"{root}/benchmarks"  # folder
+        self.lm_eval = f"{root}/lm_eval"  # folder, of `gavel export` and `gavel harness`
 
     @property
     def unfinished(self) -> "Layout":

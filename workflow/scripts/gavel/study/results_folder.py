@@ -18,9 +18,9 @@ PROJECT = ("benchmarks", "config", "docs", "envs", "examples", "profiles", "reso
 # Names in `results` that belong to the default study and to jobs on Slurm; other studies' folders may be beside them. A
 # test compares this list with results/README.md, the rules and the files of a finished study.
 RESERVED_NAMES = (
-    "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge live.html logs metrics.csv "
-    "mlartifacts mlflow.db mlflow.db-journal mlflow.db.lock models published replay report.html rollouts.csv runs "
-    "samples.parquet seeds.csv slurm state unfinished withheld"
+    "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge live.html lm_eval logs "
+    "metrics.csv mlartifacts mlflow.db mlflow.db-journal mlflow.db.lock models published replay report.html "
+    "rollouts.csv runs samples.parquet seeds.csv slurm state unfinished withheld"
 ).split()
 
 
