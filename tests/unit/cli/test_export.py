@@ -132,3 +132,15 @@ def test_the_tool_must_be_named(results, capsys):
     with pytest.raises(SystemExit):
         main(["export", str(results), RUN])
     assert "--lm-eval" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kept", [0, 4])
+def test_questions_without_samples_are_in_the_greedy_log_alone(results, kept):
+    path = results / f"evaluation/{RUN}/main/samples.jsonl"
+    sampled = set(list(own(results))[:kept])
+    write_jsonl(path, [row for row in read_jsonl(path) if row["sample"] < 0 or row["id"] in sampled])
+    _, logs = exported(results)
+    assert list(logs) == ["tiny_main", "tiny_main_sampled"][: 1 + bool(kept)]
+    asked = {name: {row["doc"]["id"] for row in read_jsonl(log)} for name, log in logs.items()}
+    assert len(asked["tiny_main"]) == 30
+    assert not kept or asked["tiny_main_sampled"] == sampled

@@ -105,20 +105,20 @@ class FinishedRun:
         return HarnessTask(self.task_name(test), docs, self.format, self._until, self._task.max_new_tokens)
 
     def answered(self, test: str, append_answers: bool) -> list[AnsweredTask]:
-        """A test set as tasks with the run's responses: one with the greedy ones, one with the sampled ones.
+        """A test set as tasks with the run's responses: one with the greedy ones, one with the sampled ones, if any.
 
         Args:
             append_answers: write what each program returns below it (`with_answer`).
         """
         questions = self.questions(test)
-        greedy = self.task(test, questions)
-        repeats = min(len(question.sampled) for question in questions)
-        temperature = self.config["evaluation"]["temperature"]
-        sampled = greedy._replace(name=greedy.name + SAMPLED, temperature=temperature, repeats=repeats)
-        return [
-            _answered(greedy, [[question.greedy] for question in questions], append_answers),
-            _answered(sampled, [question.sampled for question in questions], append_answers),
-        ]
+        task = self.task(test, questions)
+        made = [_answered(task, [[question.greedy] for question in questions], append_answers)]
+        if several := [question for question in questions if question.sampled]:
+            task = self.task(test, several)
+            temperature, repeats = self.config["evaluation"]["temperature"], len(several[0].sampled)
+            task = task._replace(name=task.name + SAMPLED, temperature=temperature, repeats=repeats)
+            made.append(_answered(task, [question.sampled for question in several], append_answers))
+        return made
 
     @cached_property
     def _task(self) -> "Task":
