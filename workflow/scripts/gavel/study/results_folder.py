@@ -19,8 +19,8 @@ PROJECT = ("benchmarks", "config", "docs", "envs", "profiles", "resources", "tes
 # test compares this list with results/README.md, the rules and the files of a finished study.
 RESERVED_NAMES = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge logs metrics.csv mlartifacts "
-    "mlflow.db mlflow.db-journal mlflow.db.lock models replay report.html rollouts.csv runs samples.parquet seeds.csv "
-    "slurm state unfinished withheld"
+    "mlflow.db mlflow.db-journal mlflow.db.lock models questions.parquet replay report.html rollouts.csv runs "
+    "samples.parquet seeds.csv slurm state unfinished withheld"
 ).split()
 
 
