@@ -82,7 +82,7 @@ class FollowedQuestions:
         accepts: float | None = 0.5,
     ):
         self.questions, self.kinds, self.accepts = questions, kinds, accepts
-        self.rows: list[FollowedResponse] = []
+        self.runs, self.rows = list(folders), list[FollowedResponse]()
         self.followed = set(_followed(folders))
         for run, folder in folders.items():
             for sample in read_validation_samples(folder):
@@ -99,7 +99,7 @@ class FollowedQuestions:
     def write(self, path: str | Path) -> None:
         """Write the rows: by pool and question, each in the order in which it was drawn, then by run and step."""
         drawn = {key: place for place, key in enumerate(in_drawn_order({row["id"] for row in self.rows}))}
-        runs = {run: place for place, run in enumerate(dict.fromkeys(row["run"] for row in self.rows))}
+        runs = {run: place for place, run in enumerate(self.runs)}
         self.rows.sort(key=lambda row: (POOLS.index(row["pool"]), drawn[row["id"]], runs[row["run"]], row["step"]))
         with partial_file(path) as partial:
             pq.write_table(pa.Table.from_pylist(self.rows, SCHEMA), partial, compression="zstd")
@@ -113,7 +113,6 @@ class FollowedQuestions:
         truth: bool | None,
     ) -> None:
         score, key = response["judge"], str(response["id"])
-        known = self.accepts is not None and score is not None and truth is not None
         question = self.questions[key]
         self.rows.append(
             {
@@ -127,11 +126,17 @@ class FollowedQuestions:
                 "response": response["response"],
                 "finished": response["finished"],
                 "judge": score,
-                "judge_right": (score > self.accepts) == truth if known else None,
+                "judge_right": _agrees(score, self.accepts, truth),
                 "verifiable": verifiable,
                 "truth": truth,
             }
         )
+
+
+def _agrees(score: float | None, accepts: float | None, truth: bool | None) -> bool | None:
+    if score is None or accepts is None or truth is None:
+        return None
+    return (score > accepts) == truth
 
 
 def _followed(folders: Mapping[str, str]) -> Iterator[str]:

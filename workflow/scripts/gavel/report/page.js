@@ -144,7 +144,7 @@
   const { runs, questions } = JSON.parse(followed.textContent);
   const RIGHT = new Map([[1, "right"], [0, "wrong"]]);
   const column = ({ run, truth, score, judge, verifier, response, finished, control }) => {
-    const scored = score === null ? "not asked" : `${score.toFixed(2)}${judge === "none" ? "" : ` (${judge})`}`;
+    const scored = score === null ? "not asked" : judge === "none" ? score.toFixed(2) : `was ${judge} (${score.toFixed(2)})`;
     const mark = { right: "✓ right", wrong: "✗ wrong", unknown: "truth unknown" }[truth];
     return make("div", { className: `run ${truth}` },
       make("h4", { textContent: run }),

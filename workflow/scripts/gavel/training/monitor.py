@@ -177,7 +177,7 @@ class Monitor:
         places = {row["id"]: place for place, row in enumerate(self.rows)}
         ids = in_drawn_order(places)[:QUESTIONS]
         kept = [places[one] for one in ids]
-        columns = {
+        columns: dict[str, list[Any]] = {
             "id": ids,
             "response": [sampled[place].text for place in kept],
             "tokens": [len(sampled[place].ids) for place in kept],
