@@ -135,6 +135,18 @@ def test_the_other_filters_narrow_what_is_listed(page):
     }
 
 
+def test_a_card_begins_at_the_last_step_that_most_runs_share(page):
+    rows = data(page)
+    choose(page, pool="labelled", verifier="right")
+    for card in cards(page):
+        name = card.locator("header").inner_text().split("\n")[0].split(" · ")[-1]
+        steps = [row["step"] for row in rows if (row["card"]["id"], row["verifier"]) == (name, 1)]
+        most = max(map(steps.count, steps))
+        expected = max(step for step in steps if steps.count(step) == most)
+        assert int(card.locator(".step output").inner_text()) == expected
+        assert card.locator(".run").count() == most
+
+
 def test_steps_are_listed_as_numbers(page):
     steps = [int(step) for step in options(page, "step")]
     assert steps == sorted(steps) and {0, 3, 10, 80} <= set(steps)

@@ -185,8 +185,10 @@
         const before = steps[slider.value];
         matching = found;
         steps = [...new Set(found.map((part) => part.step))].sort((a, b) => a - b);
+        const columnsAt = steps.map((step) => found.filter((part) => part.step === step).length);
         slider.max = steps.length - 1;
-        slider.value = steps.includes(before) ? steps.indexOf(before) : steps.length - 1;
+        // At first the last of the steps that most runs share.
+        slider.value = steps.includes(before) ? steps.indexOf(before) : columnsAt.lastIndexOf(Math.max(...columnsAt));
         slider.hidden = steps.length < 2;
         show();
         return card;
