@@ -162,7 +162,8 @@ def followed_questions(root: Path, study: dict, judge: bool = True, failed=()) -
                     said |= {"verifiable": float(right) or 0.1 if labelled else None, "finished": step != 3}
                     text = HOSTILE if (number, step) == (1, 80) else f"def solution():\n    return {step} + {number}"
                     rows.append(question | {"run": run, "step": step, "response": text} | said)
-    pq.write_table(pa.Table.from_pylist(rows, questions_by_step.SCHEMA), root / "questions.parquet")
+    with (root / "questions.parquet").open("wb") as file:  # pyarrow opens no path that is not UTF-8
+        pq.write_table(pa.Table.from_pylist(rows, questions_by_step.SCHEMA), file)
 
 
 def tables(root: Path, study: dict) -> None:

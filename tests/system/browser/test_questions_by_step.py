@@ -147,6 +147,14 @@ def test_a_card_begins_at_the_last_step_that_most_runs_share(page):
         assert card.locator(".run").count() == most
 
 
+def test_a_step_that_the_reader_chose_stays_while_filters_change(page):
+    card = cards(page)[0]
+    move(card, 2)
+    at = card.locator(".step output").inner_text()
+    choose(page, run=options(page, "run")[0])
+    assert cards(page)[0].locator(".step output").inner_text() == at
+
+
 def test_steps_are_listed_as_numbers(page):
     steps = [int(step) for step in options(page, "step")]
     assert steps == sorted(steps) and {0, 3, 10, 80} <= set(steps)

@@ -171,24 +171,23 @@
     const card = make("article", { className: "card question" },
       make("header", {}, make("span", { textContent: about }), make("span", { className: "score", textContent: gold })),
       make("p", { textContent: question.question }), chosen, columns);
-    let matching = [], steps = [];
+    let matching = [], steps = [], wanted = null;
     const show = () => {
       const step = steps[slider.value];
       at.textContent = ` ${step}`;
       slider.ariaValueText = `step ${step}`;
       columns.replaceChildren(...matching.filter((part) => part.step === step).map((part) => column({ ...part.values, ...part })));
     };
-    slider.addEventListener("input", show);
+    slider.addEventListener("input", () => { wanted = steps[slider.value]; show(); });
     return {
       parts,
       show: (found) => {
-        const before = steps[slider.value];
         matching = found;
         steps = [...new Set(found.map((part) => part.step))].sort((a, b) => a - b);
         const columnsAt = steps.map((step) => found.filter((part) => part.step === step).length);
         slider.max = steps.length - 1;
-        // At first the last of the steps that most runs share.
-        slider.value = steps.includes(before) ? steps.indexOf(before) : columnsAt.lastIndexOf(Math.max(...columnsAt));
+        // Until the reader chooses a step: the last of those that most runs share.
+        slider.value = steps.includes(wanted) ? steps.indexOf(wanted) : columnsAt.lastIndexOf(Math.max(...columnsAt));
         slider.hidden = steps.length < 2;
         show();
         return card;

@@ -72,7 +72,8 @@ def _read(path: Path) -> list[FollowedResponse]:
     if not path.exists():
         return []
     try:
-        return cast(list[FollowedResponse], pq.read_table(path, schema=SCHEMA).to_pylist())
+        with path.open("rb") as file:  # pyarrow opens no path that is not UTF-8
+            return cast(list[FollowedResponse], pq.read_table(file, schema=SCHEMA).to_pylist())
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: not a Parquet table of followed questions ({first_line(error)}); {RERUN}") from None
 
