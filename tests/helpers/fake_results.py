@@ -5,10 +5,14 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from gavel.common.files import write_json, write_jsonl
 from gavel.evaluation.metrics import write_metrics
 from gavel.judge_eval import probes, signal
 from gavel.judge_eval.calibration import judge_report
+from gavel.replay import questions_by_step
 from gavel.report.baseline import BASELINES
 from gavel.study import layout
 from gavel.study.schema.study import load
@@ -26,6 +30,9 @@ KINDS = (
 # λ → how much a run differs from SFT, and how far its judge reward leaves the truth.
 EFFECT = {"0": (-0.13, 0.4), "0.5": (0.075, 0.06), "1": (0.04, 0.04)}
 SCORE = ("score",)
+HOSTILE = (
+    "</script><img src=x onerror=\"document.title='hacked'\"><!-- <script>document.title='hacked'</script> {{ 7 * 7 }}"
+)
 RAW = {
     "study": "tiny",
     "question": "Does a one-word judge's reward on unlabelled questions help beyond what labels teach?",
@@ -126,7 +133,37 @@ def build(
     study = STUDY | {"controls": section, "rl": rl, "evaluation": STUDY["evaluation"] | sampling}
     study |= {"sft": None} if baseline == "base" else {}
     tables(root, study)
+    followed_questions(root, study, judge, failed)
     return study
+
+
+def followed_questions(root: Path, study: dict, judge: bool = True, failed=()) -> None:
+    """Write what the study's RL runs said of four questions of each pool; some texts are `HOSTILE`."""
+    runs = {run: about for run, about in layout.rl_runs(study).items() if run not in failed}
+    rows, rng = [], random.Random(len(runs))
+    for pool in questions_by_step.POOLS:
+        for number in range(4):
+            question = {
+                "pool": pool,
+                "id": f"{pool}-{number}",
+                "question": f"How many <b>shells</b> in {number} boxes?",
+            }
+            question |= {
+                "gold": None if pool == "unlabelled" and number == 0 else str(number),
+                "kind": KINDS[number % 2],
+            }
+            for run, about in runs.items():
+                for step in range(0, 81, 10) if pool == "validation" else (3 + number, 40 + number):
+                    right = None if question["gold"] is None else rng.random() < 0.4 + step / 200
+                    score = round(rng.random(), 4) if judge and (pool == "validation" or about["lam"] != 1) else None
+                    known = right is not None and score is not None
+                    labelled = pool == "labelled" and about["lam"] != 0
+                    said = {"judge": score, "judge_right": (score > 0.5) == right if known else None, "truth": right}
+                    said |= {"verifiable": float(right) or 0.1 if labelled else None, "finished": step != 3}
+                    text = HOSTILE if (number, step) == (1, 80) else f"def solution():\n    return {step} + {number}"
+                    rows.append(question | {"run": run, "step": step, "response": text} | said)
+    with (root / "questions.parquet").open("wb") as file:  # pyarrow opens no path that is not UTF-8
+        pq.write_table(pa.Table.from_pylist(rows, questions_by_step.SCHEMA), file)
 
 
 def tables(root: Path, study: dict) -> None:

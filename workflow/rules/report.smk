@@ -13,7 +13,11 @@ rule report_html:
         prompts=[LAYOUT.prompt(BASELINE), rules.judge_policy.output.prompt],
         policies=rules.calibrate_trained.output.policies,
         benchmark=BENCHMARK,
-        rollouts=LAYOUT.rollouts if config["rl"]["keep_rollouts"] else [],
+        rollouts=(
+            [LAYOUT.rollouts, LAYOUT.questions]
+            if config["rl"]["keep_rollouts"]
+            else []
+        ),
         replays=[LAYOUT.replay(judge).summary for judge in REPLAY_JUDGES],
         replayed_steps=[LAYOUT.replay(judge).steps for judge in REPLAY_JUDGES],
         judge_training=layout.judge_training_files(config),

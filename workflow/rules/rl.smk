@@ -133,10 +133,12 @@ if config["rl"]["keep_rollouts"]:
             questions=[
                 rules.prepare_data.output.labeled,
                 rules.prepare_data.output.unlabeled,
+                rules.prepare_data.output.validation,
             ],
             withheld=rules.prepare_data.output.withheld,
         output:
             table=LAYOUT.rollouts,
+            followed=LAYOUT.questions,
         log:
             LAYOUT.log(RULES["rollouts_table"]),
         conda:

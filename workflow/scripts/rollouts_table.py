@@ -8,17 +8,19 @@ if TYPE_CHECKING:
 with script_log(snakemake.log[0], "rollouts"):
     from gavel.data.gold import read_questions
     from gavel.jobs.threads import use_threads
+    from gavel.replay.questions_by_step import FollowedQuestions, read_kinds
     from gavel.replay.truth import write_table
     from gavel.solutions.answers import use_budget
     from gavel.training.rl.rewards import RewardRules
 
     use_threads(snakemake.threads)
     use_budget(snakemake.config["solution"]["batch_seconds"])
+    params, data = snakemake.params, snakemake.input
+    runs = dict(zip(params.runs, map(str, data.rollouts), strict=True))
+    questions = read_questions([*data.questions, data.withheld])
+    followed = FollowedQuestions(runs, questions, read_kinds(data.questions), params.accepts)
     rows = write_table(
-        dict(zip(snakemake.params.runs, map(str, snakemake.input.rollouts), strict=True)),
-        read_questions([*snakemake.input.questions, snakemake.input.withheld]),
-        RewardRules(**snakemake.params.rules),
-        snakemake.output.table,
-        snakemake.params.accepts,
+        runs, questions, RewardRules(**params.rules), snakemake.output.table, params.accepts, followed.add
     )
-    info(f"{len(rows)} steps of {len(snakemake.params.runs)} runs against the truth")
+    followed.write(snakemake.output.followed)
+    info(f"{len(rows)} steps of {len(runs)} runs against the truth")

@@ -4,12 +4,14 @@ import csv
 import json
 
 import mlflow
+import pyarrow.parquet as pq
 import pytest
 
 from gavel.data.records import LabeledRecord, Record
 from gavel.data.rollouts import RolloutRow, read_rollouts
 from gavel.evaluation.records import Response, ScoredSample
 from gavel.judge_eval.records import ProbeRow, VerdictRow
+from gavel.replay.questions_by_step import FollowedResponse
 from gavel.training.records import RunSummary
 from helpers.job_inputs import informed_jobs
 from helpers.typed_rows import assert_typed
@@ -55,6 +57,22 @@ def test_rollouts_are_kept_of_every_step(finished):
         assert [rows[0]["step"] for rows in rollouts] == [1, 2, 3, 4]
         assert {len(rows) for rows in rollouts} == {32}
         assert_typed([row for rows in rollouts for row in rows], RolloutRow)
+
+
+def test_the_same_questions_are_followed_through_every_run(finished):
+    followed = pq.read_table(finished.results / "questions.parquet").to_pylist()
+    assert_typed(followed, FollowedResponse)
+    validation = [row for row in followed if row["pool"] == "validation"]
+    asked = {(row["run"], row["step"]): set() for row in validation}
+    for row in validation:
+        asked[row["run"], row["step"]].add(row["id"])
+    assert set(asked) == {(run, step) for run in RUNS[1:] for step in (0, 2, 4)}
+    assert len(set(map(frozenset, asked.values()))) == 1
+    # The verifier's verdict in training, and the one on the gold answer after it.
+    labelled = [row for row in followed if row["verifiable"] is not None]
+    assert labelled and all((row["verifiable"] == 1) == row["truth"] for row in labelled)
+    withheld = [row for row in followed if row["pool"] == "unlabelled"]
+    assert withheld and all(row["gold"] and row["verifiable"] is None and row["truth"] is not None for row in withheld)
 
 
 ROWS = {

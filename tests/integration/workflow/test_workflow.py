@@ -334,6 +334,7 @@ RERUNS = {
     # After training.
     "replay.study": {"replay_rollouts"},
     "replay.truth": {"rollouts_table"},
+    "replay.questions_by_step": {"report_html", "compare_variants", "rollouts_table"},
     "evaluation.generate": {"generate"},
     "models.vllm_generation": {"generate"},
     "report.baseline": {"report_html", "compare_variants"},

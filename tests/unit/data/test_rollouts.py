@@ -3,7 +3,7 @@
 import pytest
 
 from gavel.common.errors import InputError
-from gavel.data.rollouts import SCHEMA, RolloutRow, RolloutStore, read_rollouts
+from gavel.data.rollouts import SCHEMA, RolloutRow, RolloutStore, asked_questions, read_rollouts
 from helpers.typed_rows import assert_typed
 
 
@@ -74,3 +74,14 @@ def test_a_missing_or_broken_file_names_itself_and_the_key(tmp_path, content):
         (tmp_path / "rollouts.parquet").write_bytes(content)
     with pytest.raises(InputError, match=r"rollouts.parquet: cannot be read .*rl.keep_rollouts"):
         next(read_rollouts(tmp_path))
+    with pytest.raises(InputError, match=r"rollouts.parquet: cannot be read .*rl.keep_rollouts"):
+        asked_questions(tmp_path)
+
+
+def test_questions_are_counted_once_for_each_step(tmp_path):
+    store = RolloutStore(tmp_path / "state")
+    store.write(1, columns("a", "b", id="q1"))
+    store.write(2, columns("c", id="q1"))
+    store.write(3, columns("d", id="q2", labeled=False))
+    store.merge(tmp_path / "rollouts")
+    assert sorted(asked_questions(tmp_path / "rollouts")) == [("q1", True, 2), ("q2", False, 1)]

@@ -40,7 +40,8 @@ class Page(html.parser.HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        attrs, self.last = dict(attrs), tag
+        attrs = dict(attrs)
+        self.last = None if attrs.get("type") == "application/json" else tag  # data, which no browser runs
         self.tags.append(tag)
         self.inline += [name for name in attrs if name == "style" or name.startswith("on")]
         if attrs.get("http-equiv") == "Content-Security-Policy":

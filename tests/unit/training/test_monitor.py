@@ -4,6 +4,8 @@ import csv
 
 import pytest
 
+from gavel.data.draw import in_drawn_order
+from gavel.data.validation_samples import QUESTIONS, ValidationStore, read_validation_samples
 from gavel.judge.verdict import Judge, Verdict
 from gavel.models.sampling import Sample
 from gavel.models.task import Task
@@ -12,7 +14,7 @@ from gavel.training.monitor import Monitor
 from gavel.training.rl import validation_actions
 from helpers.small_run import small_run
 
-ROWS = [{"question": f"What is {i}?", "gold": str(i)} for i in range(4)]
+ROWS = [{"id": f"v{i}", "question": f"What is {i}?", "gold": str(i)} for i in range(4)]
 
 
 class Longest(Judge):
@@ -146,3 +148,41 @@ def test_judges_that_watch_learn_which_responses_the_judge_accepts(policy):
     validate.set_opponents(["#### 0"] * 4, policy)
     assert validate(responses, policy, 0)["watch_other"] == 0.5
     assert seen[1][2] == [None] * 4  # preferring a response to another is not accepting it
+
+
+def test_samples_are_kept_with_what_judge_and_verifier_said(policy, tmp_path):
+    store, responses = ValidationStore(tmp_path / "state"), ["#### 0", "1", "#### 99999", ""]
+    validate = Monitor(ROWS, Task("solve", "text", 4), judge=Longest(), store=store)
+    plain = monitor_with(Longest())
+    for step in (0, 10):
+        assert validate(responses, policy, step) == plain(responses, policy, step)
+    store.merge(tmp_path)
+    rows = list(read_validation_samples(tmp_path))
+    assert [row["step"] for row in rows] == [0] * 4 + [10] * 4
+    said = {row["id"]: (row["response"], row["judge"], row["correct"]) for row in rows}
+    assert said == {
+        "v0": ("#### 0", 0.6, True),
+        "v1": ("1", 0.1, True),
+        "v2": ("#### 99999", 1.0, False),
+        "v3": ("", None, False),
+    }
+    assert {(row["tokens"], row["finished"]) for row in rows} == {(1, True)}
+
+
+def test_of_a_judge_that_compares_the_win_rate_is_kept(policy, tmp_path):
+    store = ValidationStore(tmp_path / "state")
+    validate = Monitor(ROWS, Task("solve", "text", 4), judge=LongestOfTwo(), store=store)
+    validate.set_opponents(["#### 0"] * 4, policy)
+    validate(["#### 12345", "#### 1", "1", ""], policy, 0)
+    store.merge(tmp_path)
+    kept = {row["id"]: row["judge"] for row in read_validation_samples(tmp_path)}
+    assert kept == {"v0": 1.0, "v1": 0.5, "v2": 0.0, "v3": None}
+
+
+def test_a_fixed_number_of_questions_is_kept(policy, tmp_path):
+    many = [{"id": f"v{i}", "question": f"What is {i}?", "gold": str(i)} for i in range(QUESTIONS + 20)]
+    store = ValidationStore(tmp_path / "state")
+    Monitor(many, Task("solve", "text", 4), judge=Longest(), store=store)(["#### 1"] * len(many), policy, 0)
+    store.merge(tmp_path)
+    kept = [row["id"] for row in read_validation_samples(tmp_path)]
+    assert kept == in_drawn_order(row["id"] for row in many)[:QUESTIONS]

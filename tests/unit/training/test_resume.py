@@ -7,6 +7,7 @@ import torch
 
 from gavel.common.files import write_jsonl
 from gavel.data.rollouts import read_rollouts
+from gavel.data.validation_samples import read_validation_samples
 from gavel.jobs.launch import RunFolders
 from gavel.models import loading
 from gavel.models.loading import Student
@@ -59,6 +60,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny, rows, tmp_path, algorithm,
     kept = [list(read_rollouts(folder / "out" / "rollouts")) for folder in (whole, cut)]
     assert kept[0] == kept[1]
     assert [rollout[0]["step"] for rollout in kept[0]] == [1, 2, 3, 4, 5, 6]
+    samples = [list(read_validation_samples(folder / "out" / "rollouts")) for folder in (whole, cut)]
+    assert samples[0] == samples[1]
+    assert sorted({row["step"] for row in samples[0]}) == [0, 1, 2, 3, 4, 5, 6]
     dropped = ("judge_cached", "num_tokens", "epoch")  # counted since the job's start
     for a, b in zip(curves(whole, "training"), curves(cut, "training"), strict=True):
         assert {k: v for k, v in a.items() if k not in dropped} == {k: v for k, v in b.items() if k not in dropped}

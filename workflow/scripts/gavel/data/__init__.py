@@ -15,6 +15,7 @@
 - `check_sizes`: check that splits are large enough for training and the judge benchmark
 - `gold`: gold answers of all questions, withheld ones too
 - `rollouts`: the completions of an RL run on disk
+- `validation_samples`: what an RL run's policy wrote at its validations, for a few questions
 - `normalise`: normalise questions for comparison
 - `audit`: the contamination audit
 - `pretrain_check`: check that a checkpoint was pretrained on the study's own split

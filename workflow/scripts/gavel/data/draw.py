@@ -4,10 +4,15 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 
-def drawn(names: Iterable[str], number: int) -> set[str]:
-    """`number` of the ids, or all if there are no more; more of the same ids include fewer."""
-    return set(sorted(names, key=_place)[:number])
+def in_drawn_order(ids: Iterable[str]) -> list[str]:
+    """The ids in a random order."""
+    return sorted(ids, key=_place)
 
 
-def _place(name: str) -> bytes:
-    return blake2b(f"draw/{name}".encode(), digest_size=16).digest()
+def drawn(ids: Iterable[str], number: int) -> set[str]:
+    """The first `number` of the ids in drawn order, or all if there are no more."""
+    return set(in_drawn_order(ids)[:number])
+
+
+def _place(one: str) -> bytes:
+    return blake2b(f"draw/{one}".encode(), digest_size=16).digest()

@@ -1,12 +1,13 @@
-"""The completions of an RL run's rollouts on disk: one Parquet file per rollout while the run trains, then one in all.
+"""The completions of an RL run's rollouts on disk: one Parquet file per step while the run trains, then one in all.
 
 A row is a completion, in the order in which the rollout had them: the completions of a question are adjacent.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,52 +71,68 @@ SCHEMA = pa.schema(
 )
 
 
-class RolloutStore:
-    """The rollouts of a run in training, in its state folder.
+class StepStore:
+    """What a run in training keeps of its steps, in its state folder.
 
     Args:
-        folder: has one file per rollout, `<step>.parquet`.
-        every: keep every Nth rollout, from the first one on.
+        folder: has one file per step, `<step>.parquet`.
+        schema: of the files; it has a column `step`.
     """
 
-    def __init__(self, folder: str | Path, every: int = 1):
-        self.folder, self.every = Path(folder), every
-
-    def keeps(self, step: int) -> bool:
-        """Whether the rollout of a step, counted from 1, is to be kept."""
-        return (step - 1) % self.every == 0
+    def __init__(self, folder: str | Path, schema: pa.Schema):
+        self.folder, self.schema = Path(folder), schema
 
     def write(self, step: int, columns: Mapping[str, Sequence[Any]]) -> None:
-        """Write a rollout, which is on disk when this returns; `columns` are those of `SCHEMA`, without `step`."""
+        """Write a step, which is on disk when this returns; `columns` are those of the schema, without `step`."""
         count = len(columns["response"])
         self.folder.mkdir(parents=True, exist_ok=True)
         with partial_file(self.folder / f"{step}.parquet") as partial:
-            _write([pa.table({"step": [step] * count, **columns}, SCHEMA)], partial)
+            _write([pa.table({"step": [step] * count, **columns}, self.schema)], partial, self.schema)
 
     def truncate(self, after_step: int) -> None:
-        """Delete the rollouts of later steps, and what a kill left behind."""
+        """Delete the later steps, and what a kill left behind."""
         for path in self.folder.glob(".*.partial"):
             path.unlink()
         for step, path in self._files().items():
             if step > after_step:
                 path.unlink()
 
-    def merge(self, folder: str | Path) -> None:
-        """Write all rollouts to one file in a folder, which is replaced."""
-        folder = Path(folder)
-        partial = folder.with_name(f"{folder.name}.partial")
-        partial.mkdir(parents=True, exist_ok=True)
+    def write_all(self, path: Path) -> None:
+        """Write all steps to one file, in order."""
         files = self._files()
-        _write((pq.read_table(files[step], schema=SCHEMA) for step in sorted(files)), partial / FILE)
-        replace_folder(partial, folder)
+        _write((pq.read_table(files[step], schema=self.schema) for step in sorted(files)), path, self.schema)
 
     def _files(self) -> dict[int, Path]:
         return {int(path.stem): path for path in self.folder.glob("*.parquet") if re.fullmatch(r"\d+", path.stem)}
 
 
-def _write(tables: Iterable[pa.Table], path: Path) -> None:
-    """One row group per table, so that a reader needs the memory of one rollout."""
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+class RolloutStore(StepStore):
+    """The rollouts of a run in training.
+
+    Args:
+        every: keep every Nth rollout, from the first one on.
+    """
+
+    def __init__(self, folder: str | Path, every: int = 1):
+        super().__init__(folder, SCHEMA)
+        self.every = every
+
+    def keeps(self, step: int) -> bool:
+        """Whether the rollout of a step, counted from 1, is to be kept."""
+        return (step - 1) % self.every == 0
+
+    def merge(self, folder: str | Path) -> None:
+        """Write all rollouts to one file in a folder, which is replaced."""
+        folder = Path(folder)
+        partial = folder.with_name(f"{folder.name}.partial")
+        partial.mkdir(parents=True, exist_ok=True)
+        self.write_all(partial / FILE)
+        replace_folder(partial, folder)
+
+
+def _write(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> None:
+    """One row group per table, so that a reader needs the memory of one step."""
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for table in tables:
             writer.write_table(table)
 
@@ -127,12 +144,35 @@ def read_rollouts(folder: str | Path) -> Iterator[list[RolloutRow]]:
         InputError: the file is missing or unreadable.
     """
     path = Path(folder) / FILE
+    with _readable(path), pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number).to_pylist()
+            if rows:
+                yield rows
+
+
+class AskedQuestion(NamedTuple):
+    """A question of a run's kept rollouts, and the number of rollouts that have it."""
+
+    id: str
+    labeled: bool
+    rollouts: int
+
+
+def asked_questions(folder: str | Path) -> list[AskedQuestion]:
+    """The questions of the rollouts that a finished run has kept. Raises `InputError` as `read_rollouts` does."""
+    path = Path(folder) / FILE
+    with _readable(path):
+        table = pq.read_table(path, columns=["step", "id", "labeled"])
+    counted = table.group_by(["id", "labeled"]).aggregate([("step", "count_distinct")]).to_pylist()
+    return [AskedQuestion(str(row["id"]), row["labeled"], row["step_count_distinct"]) for row in counted]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn an unreadable file into an `InputError`."""
     try:
-        with pq.ParquetFile(path) as file:
-            for number in range(file.num_row_groups):
-                rows = file.read_row_group(number).to_pylist()
-                if rows:
-                    yield rows
+        yield
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(
             f"{path}: cannot be read ({error}); a run keeps its rollouts with rl.keep_rollouts above 0"

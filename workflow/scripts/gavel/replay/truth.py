@@ -6,7 +6,7 @@ It reads the gold answers of unlabelled questions, after training and for the re
 import csv
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
@@ -139,6 +139,7 @@ def write_table(
     rules: RewardRules,
     path: str | Path,
     accepts: float | None = 0.5,
+    take: Callable[[str, Sequence[RolloutRow], Sequence[bool | None]], None] = lambda run, rows, right: None,
 ) -> list[TruthRow]:
     """Write `rollouts.csv`: a row for each kept step of each run, which are also returned.
 
@@ -146,6 +147,7 @@ def write_table(
         runs: run -> the folder of its rollouts.
         questions: id -> question, with every gold answer that is known.
         accepts: as in `truth_row`.
+        take: gets each rollout with its run, and which of its completions are correct.
 
     Raises:
         InputError: rollouts cannot be read.
@@ -153,7 +155,9 @@ def write_table(
     truth, found = Truth(questions, rules), []
     for run, folder in runs.items():
         for rows in read_rollouts(folder):
-            found.append(truth_row(run, rows, truth.verdicts(rows)[0], accepts))
+            right = truth.verdicts(rows)[0]
+            found.append(truth_row(run, rows, right, accepts))
+            take(run, rows, right)
     with open_atomically(path, newline="") as handle:
         writer = csv.DictWriter(handle, TruthRow.__annotations__, lineterminator="\n")
         writer.writeheader()

@@ -146,28 +146,102 @@
     root.classList.remove("summary");
   });
 
-  const filters = document.getElementById("filters");
-  if (!filters) return;
-  const cards = [...document.querySelectorAll("#cards .card")];
-  const selects = [...filters.querySelectorAll("select")];
-  const more = document.getElementById("more");
-  const PAGE = 3;
-  let most = PAGE;
-  for (const select of selects) {
-    for (const value of [...new Set(cards.map((card) => card.dataset[select.dataset.key]))].sort()) {
-      select.append(new Option(value, value));
+  // Cards under a form with selects and a search field. A card has parts, each with the `values` that the selects
+  // filter by and the `text` that is searched; it is listed while a part matches, and shows the parts that do.
+  const browse = (form, size, cards) => {
+    const list = form.nextElementSibling;
+    const more = list.nextElementSibling;
+    const selects = [...form.querySelectorAll("select")];
+    const search = form.querySelector("input[type=search]");
+    let most = size;
+    const show = () => {
+      const wanted = selects.filter((select) => select.value);
+      const words = search.value.trim().toLowerCase();
+      const matches = (part) => wanted.every((select) => part.values[select.dataset.key] === select.value) && part.text.includes(words);
+      const found = cards.map((card) => ({ card, parts: card.parts.filter(matches) })).filter(({ parts }) => parts.length);
+      list.replaceChildren(...found.slice(0, most).map(({ card, parts }) => card.show(parts)));
+      more.hidden = found.length <= most;
+      form.querySelector("output").textContent = `${Math.min(most, found.length)} of ${found.length} shown`;
+    };
+    for (const select of selects) {
+      const values = [...new Set(cards.flatMap((card) => card.parts.map((part) => part.values[select.dataset.key])))];
+      values.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+      select.append(...values.map((value) => new Option(value, value)));
+      select.closest("label").hidden = values.length < 2;
     }
-    select.addEventListener("change", () => { most = PAGE; show(); });
-  }
-  const show = () => {
-    const found = cards.filter((card) => selects.every((select) => !select.value || card.dataset[select.dataset.key] === select.value));
-    for (const card of cards) card.hidden = true;
-    for (const card of found.slice(0, most)) card.hidden = false;
-    more.hidden = found.length <= most;
-    document.getElementById("shown").textContent = `${Math.min(most, found.length)} of ${found.length} shown`;
+    form.addEventListener("input", () => { most = size; show(); });
+    form.addEventListener("submit", (event) => event.preventDefault());
+    more.addEventListener("click", () => { most += size; show(); });
+    form.classList.add("ready");
+    show();
   };
-  more.addEventListener("click", () => { most += PAGE; show(); });
-  filters.addEventListener("submit", (event) => event.preventDefault());
-  filters.classList.add("ready");
-  show();
+
+  const samples = document.getElementById("filters");
+  if (samples) {
+    browse(samples, 3, [...document.querySelectorAll("#cards .card")].map((card) => (
+      { parts: [{ values: card.dataset, text: card.textContent.toLowerCase() }], show: () => card }
+    )));
+  }
+
+  const make = (tag, properties, ...children) => {
+    const node = Object.assign(document.createElement(tag), properties);
+    node.append(...children);
+    return node;
+  };
+  const followed = document.getElementById("followed");
+  if (!followed) return;
+  const { runs, questions } = JSON.parse(followed.textContent);
+  const RIGHT = new Map([[1, "right"], [0, "wrong"]]);
+  const column = ({ run, truth, score, judge, verifier, response, finished, control }) => {
+    const scored = score === null ? "not asked" : judge === "none" ? score.toFixed(2) : `was ${judge} (${score.toFixed(2)})`;
+    const mark = { right: "✓ right", wrong: "✗ wrong", unknown: "truth unknown" }[truth];
+    return make("div", { className: `run ${truth}` },
+      make("h4", { textContent: run }),
+      make("p", { className: "said" },
+        make("span", { className: "tag", textContent: mark }), ` · ${control ? "control's reward" : "judge"} ${scored}`,
+        verifier === "none" ? "" : ` · verifier: ${verifier}`, finished ? "" : " · cut at the limit"),
+      make("pre", { textContent: response }));
+  };
+  const followedCard = (question) => {
+    const parts = question.responses.map(([run, text, step, truth, score, judge, verifier, finished, control]) => {
+      const values = {
+        pool: question.pool, kind: question.kind ?? "none", run: runs[run], step: String(step), truth: RIGHT.get(truth) ?? "unknown",
+        judge: RIGHT.get(judge) ?? "none", verifier: RIGHT.get(verifier) ?? "none",
+      };
+      const response = question.texts[text];
+      return { values, step, text: `${question.question} ${response}`.toLowerCase(), score, response, finished, control };
+    });
+    const slider = make("input", { type: "range", min: 0, step: 1 });
+    const at = make("output", {});
+    const chosen = make("label", { className: "step" }, "step ", slider, at);
+    const columns = make("div", { className: "runs scroll", tabIndex: 0, role: "region", ariaLabel: "responses by run" });
+    const about = [question.pool, question.kind, question.id].filter(Boolean).join(" · ");
+    const gold = question.gold === null ? "gold unknown" : `gold ${question.gold}`;
+    const card = make("article", { className: "card question" },
+      make("header", {}, make("span", { textContent: about }), make("span", { className: "score", textContent: gold })),
+      make("p", { textContent: question.question }), chosen, columns);
+    let matching = [], steps = [], wanted = null;
+    const show = () => {
+      const step = steps[slider.value];
+      at.textContent = ` ${step}`;
+      slider.ariaValueText = `step ${step}`;
+      columns.replaceChildren(...matching.filter((part) => part.step === step).map((part) => column({ ...part.values, ...part })));
+    };
+    slider.addEventListener("input", () => { wanted = steps[slider.value]; show(); });
+    return {
+      parts,
+      show: (found) => {
+        matching = found;
+        steps = [...new Set(found.map((part) => part.step))].sort((a, b) => a - b);
+        const columnsAt = steps.map((step) => found.filter((part) => part.step === step).length);
+        slider.max = steps.length - 1;
+        // Until the reader chooses a step: the last of those that most runs share.
+        slider.value = steps.includes(wanted) ? steps.indexOf(wanted) : columnsAt.lastIndexOf(Math.max(...columnsAt));
+        slider.hidden = steps.length < 2;
+        show();
+        return card;
+      },
+    };
+  };
+  browse(document.getElementById("followed-filters"), 1, questions.map(followedCard));
 })();

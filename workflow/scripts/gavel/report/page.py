@@ -21,6 +21,7 @@ import yaml
 from markupsafe import Markup
 
 from gavel.common.files import write_text
+from gavel.data import rollouts
 from gavel.evaluation.metrics import main_checkpoint
 from gavel.report import run_selection
 from gavel.report.cells import Table, flatten
@@ -36,6 +37,7 @@ from gavel.report.sections import (
     judge_benchmark,
     judge_training,
     perturbation_kinds,
+    questions_by_step,
     replays,
     sampling_mismatch,
     summary_sentences,
@@ -192,6 +194,12 @@ def _context(
         "judge_benchmark": _benchmark(results),
         "judge_training": _judge_training(results, stages),
         "prompts": rendered_prompts(results),
+        "followed": questions_by_step.browser(results),
+        "rollout_files": {
+            results.names[run]: relative_url(path, out)
+            for run in results.names
+            if (path := Path(files.runs(run).rollouts, rollouts.FILE)).exists()
+        },
         "cards": cards,
         "card_total": total,
         "quotas": QUOTAS,
@@ -222,6 +230,7 @@ def _context(
                 files.comparisons,
                 files.seeds,
                 files.samples,
+                files.questions,
                 files.judge.verdicts,
                 files.judge.benchmark_csv,
                 files.judge.benchmark.items,

@@ -36,6 +36,7 @@ class Layout:
         self.data = DataFiles(f"{root}/data")
         self.withheld = f"{root}/withheld/unlabeled.jsonl"  # gold answers of unlabelled questions
         self.rollouts = f"{root}/rollouts.csv"  # every step of every RL run against the truth
+        self.questions = f"{root}/questions.parquet"  # a few questions followed through training
         self.judge = JudgeFiles(f"{root}/judge")
         self.evaluations = f"{root}/evaluation"  # folder
         self.benchmarks = f"{root}/benchmarks"  # folder

@@ -19,8 +19,8 @@ PROJECT = ("benchmarks", "config", "docs", "envs", "examples", "profiles", "reso
 # test compares this list with results/README.md, the rules and the files of a finished study.
 RESERVED_NAMES = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge live.html lm_eval logs "
-    "metrics.csv mlartifacts mlflow.db mlflow.db-journal mlflow.db.lock models published replay report.html "
-    "rollouts.csv runs samples.parquet seeds.csv slurm state unfinished withheld"
+    "metrics.csv mlartifacts mlflow.db mlflow.db-journal mlflow.db.lock models published questions.parquet replay "
+    "report.html rollouts.csv runs samples.parquet seeds.csv slurm state unfinished withheld"
 ).split()
 
 

@@ -12,10 +12,13 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gavel.common.errors import InputError
+from gavel.data.draw import in_drawn_order
 from gavel.data.records import Record
+from gavel.data.validation_samples import QUESTIONS, ValidationStore
 from gavel.judge.verdict import Judge, Verdict
 from gavel.models.limits import Limits
 from gavel.models.policy import Policy
+from gavel.models.sampling import Sample
 from gavel.models.task import Task
 from gavel.solutions.verifier import verify
 from gavel.stats.intervals import wilson
@@ -44,6 +47,20 @@ class Opponents(NamedTuple):
     right: Sequence[bool | None]
 
 
+class Judged(NamedTuple):
+    """What the judge said of a validation's responses.
+
+    Attributes:
+        columns: of the validation, on verified responses; empty if the judge gave no answer.
+        scores: of each response; of a pairwise judge the win rate against the opponent; None where unknown.
+        accepted: which responses the judge accepts; None where that is unknown.
+    """
+
+    columns: dict[str, float]
+    scores: list[float | None]
+    accepted: list[bool | None]
+
+
 class Monitor:
     """Samples the policy once greedily and once at the training temperature for each validation question.
 
@@ -57,6 +74,7 @@ class Monitor:
         temperature: of the sampled responses.
         seed: of sampling, the same at every validation.
         limits: of generation batches, `gavel.models.limits.limits`.
+        store: keeps what was sampled for `QUESTIONS` of the questions; only beside a judge.
     """
 
     def __init__(
@@ -70,7 +88,9 @@ class Monitor:
         temperature: float = 1.0,
         seed: int = 0,
         limits: Limits | None = None,
+        store: ValidationStore | None = None,
     ):
+        self.rows, self.store = rows, store
         self.questions = [row["question"] for row in rows]
         self.gold = [cast(str, row["gold"]) for row in rows]  # only unlabelled rows have none
         self.task, self.judge, self.watch, self.reference, self.limits = task, judge, watch, reference, limits or {}
@@ -104,11 +124,11 @@ class Monitor:
         """
         state = random.getstate()  # a judge or a control may draw from it, and a resumed run repeats no validation
         try:
-            return self._validate(model, tokenizer)
+            return self._validate(model, tokenizer, step)
         finally:
             random.setstate(state)
 
-    def _validate(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
+    def _validate(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int) -> dict[str, float]:
         policy = Policy(model, tokenizer, self.limits)
         sampling: dict[str, Any] = {} if self.judge is None else {"temperature": self.temperature, "greedy": True}
         responses = policy.solve(self.questions, self.task, **sampling, seed=self.seed)
@@ -122,7 +142,9 @@ class Monitor:
         texts = [s.text for s in sampled]
         answers, verdicts = verify(texts, self.gold, self.task.format, self.task.answer_type)
         before = self.judge.usage
-        judged, accepted = self._judged(self.judge, texts, verdicts)
+        judged = self._judged(self.judge, texts, verdicts)
+        if self.store is not None:
+            self._keep(self.store, step, sampled, judged.scores, verdicts)
         right = known_verdicts(verdicts)
         n = len(right)
         low, high = wilson(sum(right), n)
@@ -139,27 +161,44 @@ class Monitor:
         found["entropy"], kl = entropy_and_kl(model, self.reference, read, written, pad=tokenizer.pad_token_id)
         if kl is not None:
             found["kl"] = kl
-        if judged:
-            found |= judged | {"gap": judged["judge"] - judged.get("true_win_rate", found["accuracy"])}
+        if columns := judged.columns:
+            found |= columns | {"gap": columns["judge"] - columns.get("true_win_rate", found["accuracy"])}
         if self.watch is not None:
-            found |= self.watch(self.questions, texts, accepted)
+            found |= self.watch(self.questions, texts, judged.accepted)
         return found
 
-    def _judged(
-        self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None]
-    ) -> tuple[dict[str, float], list[bool | None]]:
-        """The judge's columns, on verified responses (empty if it gave no answer), and which responses it accepts (None
-        where that is unknown)."""
+    def _keep(
+        self,
+        store: ValidationStore,
+        step: int,
+        sampled: Sequence[Sample],
+        scores: Sequence[float | None],
+        right: Sequence[bool | None],
+    ) -> None:
+        places = {row["id"]: place for place, row in enumerate(self.rows)}
+        ids = in_drawn_order(places)[:QUESTIONS]
+        kept = [places[one] for one in ids]
+        columns: dict[str, list[Any]] = {
+            "id": ids,
+            "response": [sampled[place].text for place in kept],
+            "tokens": [len(sampled[place].ids) for place in kept],
+            "finished": [sampled[place].finished for place in kept],
+            "judge": [scores[place] for place in kept],
+            "correct": [right[place] for place in kept],
+        }
+        store.write(step, columns)
+
+    def _judged(self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None]) -> Judged:
         if self.opponents is not None:
-            return self._compared(judge, texts, right, self.opponents), [None] * len(texts)
+            return self._compared(judge, texts, right, self.opponents)
         verdicts = judge.verdicts(self.questions, texts)
         accepted = [None if verdict.score is None else verdict.says_right for verdict in verdicts]
-        return _scored(verdicts, right), accepted
+        return Judged(_scored(verdicts, right), [verdict.score for verdict in verdicts], accepted)
 
     def _compared(
         self, judge: Judge, texts: Sequence[str], right: Sequence[bool | None], opponents: Opponents
-    ) -> dict[str, float]:
-        """The same for a pairwise judge, from groups of two."""
+    ) -> Judged:
+        """What a pairwise judge said, from groups of two."""
         questions = [question for question in self.questions for _ in range(2)]
         both = [text for pair in zip(texts, opponents.texts, strict=True) for text in pair]
         won = [verdict.probability for verdict in judge.verdicts(questions, both)[::2]]
@@ -168,13 +207,16 @@ class Monitor:
             for rate, ok, other in zip(won, right, opponents.right, strict=True)
             if rate is not None and ok is not None and other is not None
         ]
-        if not asked:
-            return {}
-        return {
-            "judge": statistics.fmean((rate > 0.5) + 0.5 * (rate == 0.5) for rate, _, _ in asked),
-            "true_win_rate": statistics.fmean((1 + ok - other) / 2 for _, ok, other in asked),
-            "judge_wrong": statistics.fmean(rate > 0.5 and other and not ok for rate, ok, other in asked),
-        }
+        columns = (
+            {}
+            if not asked
+            else {
+                "judge": statistics.fmean((rate > 0.5) + 0.5 * (rate == 0.5) for rate, _, _ in asked),
+                "true_win_rate": statistics.fmean((1 + ok - other) / 2 for _, ok, other in asked),
+                "judge_wrong": statistics.fmean(rate > 0.5 and other and not ok for rate, ok, other in asked),
+            }
+        )
+        return Judged(columns, won, [None] * len(texts))
 
 
 def _scored(verdicts: Sequence[Verdict], right: Sequence[bool | None]) -> dict[str, float]:

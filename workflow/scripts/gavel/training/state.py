@@ -54,6 +54,10 @@ class RunState:
         return self.folder / "rollouts"
 
     @property
+    def validation_samples(self) -> Path:
+        return self.folder / "validation"
+
+    @property
     def best(self) -> Path:
         """Folder of the best model by the validations in the journal."""
         return self.folder / f"best-{self.best_step()}"

@@ -15,6 +15,7 @@
 - `signal`: whether RL had anything to learn from
 - `judge_benchmark`: the judge benchmark
 - `judge_training`: the judge's training
+- `questions_by_step`: the rollout browser
 - `samples`: the sample browser
 - `prompts`: the first prompt of each kind
 - `data_and_cost`: data, algorithms and cost

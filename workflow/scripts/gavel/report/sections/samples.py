@@ -109,10 +109,10 @@ def _card(run: str, name: str, group: str, row: ScoredSample) -> dict[str, Any]:
     }
 
 
-def short(text: str | None) -> str:
+def short(text: str | None, longest: int = LONGEST) -> str:
     """The beginning of a text, with a note on how much was cut."""
     text = text or ""
-    return text if len(text) <= LONGEST else text[:LONGEST] + f" … [{len(text) - LONGEST:,} more characters]"
+    return text if len(text) <= longest else text[:longest] + f" … [{len(text) - longest:,} more characters]"
 
 
 def ending(text: str) -> str:

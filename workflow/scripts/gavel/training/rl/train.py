@@ -21,6 +21,7 @@ from gavel.common.journal import Mirror
 from gavel.common.paths import JUDGE_CACHE
 from gavel.data.records import Record
 from gavel.data.rollouts import RolloutStore
+from gavel.data.validation_samples import ValidationStore
 from gavel.jobs import process_group
 from gavel.jobs.launch import RunFolders
 from gavel.judge import controls, load
@@ -131,7 +132,8 @@ def train(
         judge: keyword arguments of `gavel.judge.load.load`.
         answers: for a control that needs them, files with the gold answers of training questions.
         watch: judges that watch: name -> keyword arguments of `gavel.judge.load.load`.
-        keep_rollouts: keep every Nth rollout (`gavel.data.rollouts`); 0 keeps none.
+        keep_rollouts: keep every Nth rollout (`gavel.data.rollouts`) and the samples of some validation questions
+            (`gavel.data.validation_samples`); 0 keeps neither.
         limits: of generation batches in validation, `gavel.models.limits.limits`.
 
     Returns:
@@ -150,7 +152,8 @@ def train(
     schedule = _schedule(plan)
     reward = _reward(plan, schedule, _rewarding(plan, loaded, answers))
     watchers = load_watchers(watch or {}, str(Path(run.state) / JUDGE_CACHE))
-    monitor = _monitor(plan, data, policy, loaded, watchers, start, student)
+    samples = ValidationStore(state.validation_samples) if keep_rollouts else None
+    monitor = _monitor(plan, data, policy, loaded, watchers, start, student, samples)
     handler = CollapseHandler(state, schedule, _validation(plan))
     callback = _callback(plan, state, policy, monitor, handler, mirror)
     asked = task.prompts((row["question"] for row in rows), policy.tokenizer)
@@ -159,8 +162,9 @@ def train(
     with engine_options(settings.vllm, dtype=policy.model.dtype, bf16=settings.bf16, seed=grid_run.seed):
         trainer = _trainer(plan, data, state, policy, rows, asked, reward, callback, store)
     trained, ended = _fit(plan, trainer, state, handler, start, student)
-    if store is not None and distributed.is_main():
+    if store is not None and samples is not None and distributed.is_main():
         store.merge(Path(run.output) / "rollouts")
+        samples.merge(Path(run.output) / "rollouts")
     summary = _summary(plan, data, rows, ended) | {"example": example, "seconds": callback.seconds()}
     return cast(RunSummary, finish_run(state, trained, policy.tokenizer, Path(run.output), summary, mirror))
 
@@ -239,6 +243,7 @@ def _monitor(
     watchers: Watchers | None,
     start: str,
     student: Student,
+    samples: ValidationStore | None,
 ) -> Monitor:
     """The monitor; it gets the policy at the start of training if it needs a reference or opponents."""
     settings, compares = plan.settings.validation, isinstance(judge, Comparer)
@@ -254,6 +259,7 @@ def _monitor(
         temperature=plan.settings.temperature,
         seed=plan.grid_run.seed,
         limits=policy.limits,
+        store=samples,
     )
     if compares and initial is not None:
         monitor.set_opponents(initial, policy.tokenizer)
