@@ -23,9 +23,14 @@ def address(tmp_path_factory):
 @pytest.fixture
 def page(opened, address):
     page, said, asked = opened(address)
+    unfold(page)
     yield page
     assert said == []
     assert [one for one in asked if not one.startswith("data:")] == [address]
+
+
+def unfold(page):
+    page.locator("section[aria-labelledby=questions] > details:not(.how) > summary").click()
 
 
 def choose(page, **values):
@@ -195,6 +200,7 @@ def test_the_samples_have_the_same_search(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_its_width_in_both_themes(opened, address, width, scheme):
     page, said, _ = opened(address, width, color_scheme=scheme)
+    unfold(page)
     keep(page.locator("section[aria-labelledby=questions]"), f"questions-{width}-{scheme}")
     for card in cards(page):
         box = card.bounding_box()
@@ -225,6 +231,7 @@ def test_a_study_that_kept_no_rollouts_has_no_browser_and_no_error(opened, tmp_p
 
 def test_a_real_study_has_its_questions(opened, finished):
     page, said, _ = opened((finished.results / "report.html").as_uri())
+    unfold(page)
     assert options(page, "pool") == ["labelled", "unlabelled", "validation"]
     choose(page, pool="validation")
     found = cards(page)

@@ -243,5 +243,5 @@
       },
     };
   };
-  browse(document.getElementById("followed-filters"), 1, questions.map(followedCard));
+  browse(document.getElementById("followed-filters"), 3, questions.map(followedCard));
 })();

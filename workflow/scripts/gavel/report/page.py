@@ -172,6 +172,7 @@ def _context(
         "judge_only_runs": summary_sentences.judge_only_runs(results),
         "collapses": summary_sentences.collapses(results),
         "monitor_errors": monitor_errors(results),
+        "collapsed": any(results.collapse(run) is not None for run in results.monitors),
         "alarms": watchers.alarms_sentence(results),
         "watchers": watchers.watchers_table(results),
         "kinds": {
