@@ -17,9 +17,10 @@ from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison.outcomes import outcomes
 from gavel.report.comparison.tables import overview_table, paired_table
 from gavel.report.figure import Figure, seeds_sentence
+from gavel.report.glossary import GLOSSARY
 from gavel.report.plots.results import accuracy_against
 from gavel.report.results import Results, load
-from gavel.report.sections import judge_benchmark, judge_training
+from gavel.report.sections import controls, judge_benchmark, judge_training
 from gavel.results.files import NUMBER
 from gavel.study import config_files
 from gavel.study.layout import Layout
@@ -151,7 +152,9 @@ def render(
         "costs": costs,
         "judge_training": trained,
         "spending": judge_cost.cost_table(studies) if axis == "judge_tokens" else None,
+        "controls": {name: controls.controls_table(study) for name, study in studies.items() if study.controls.runs},
         "about": overview_table(studies),
+        "glossary": GLOSSARY,
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
         "seeds": seeds_sentence(fewest_seeds),

@@ -194,7 +194,7 @@ def choices_table(studies: Mapping[str, Results], name: str) -> Table:
 
 def labels_sentence(studies: Mapping[str, Results]) -> str | None:
     """A sentence on how many labels SFT alone would need; None without two studies with SFT and different numbers of
-    labels."""
+    labels, or if studies with the same number differ in something else."""
     curve, reached = {}, []
     for study in studies.values():
         labels = ((study.splits or {}).get("counts") or {}).get("labeled")
@@ -205,7 +205,7 @@ def labels_sentence(studies: Mapping[str, Results]) -> str | None:
         if base and primary:
             curve[labels] = base.value
             reached.append((labels, primary.value, f"{study.names[run]} on {name}"))
-    if len(curve) < 2 or len({what for *_, what in reached}) > 1:
+    if len(curve) < max(2, len(reached)) or len({what for *_, what in reached}) > 1:
         return None
     points, reached = sorted(curve.items()), sorted(reached)
     needed = [labels_for(value, points) for _, value, _ in reached]

@@ -28,7 +28,7 @@ from gavel.report.plots.style import (
 MAX_ERROR_BARS = 5  # seeds at one λ whose error bars fit side by side
 MAX_UPRIGHT_NAMES = 4  # more names than this are rotated
 SERIES_DASHES = (":", "-.", (0, (1, 3)))  # of a run's second series and the others
-SHORT_LABEL = 20  # characters: three fit beside each other
+LEGEND_WIDTH = 66  # characters of the labels that fit beside each other
 MIN_TICK_GAP = 0.1  # of the axis; where studies are closer, the axis has round numbers instead of their places
 LOG_AXIS_RATIO = 8.0  # ratio of the largest to the smallest x above which the axis is logarithmic
 
@@ -264,7 +264,8 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel(text)
     accuracy_axis(axes)
-    legend(figure, axes, 3 if rows.label.str.len().max() <= SHORT_LABEL else 2)
+    longest = max(len(text) for text in axes.get_legend_handles_labels()[1])
+    legend(figure, axes, max(1, min(3, LEGEND_WIDTH // (longest + 6))))
     return figure
 
 
