@@ -125,7 +125,7 @@ def read_source(
     keys = ("path", "name", "split", "revision", "limit", "draw", "draw_per_kind", "columns")
     left_out = SkippedRows() if source.get("skip_bad") else None
     label = f"{label}.path"
-    options = {key: source.get(key) for key in keys} | {"answer_type": answer_type}
+    options: dict[str, Any] = {key: source.get(key) for key in keys} | {"answer_type": answer_type}
     records = sources.load(source["reader"], **options, label=label, skipped=left_out, numbers=numbers)
     if left_out:
         left_out.log_summary(source["path"])

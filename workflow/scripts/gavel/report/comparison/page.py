@@ -277,7 +277,7 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
     """Greedy accuracy of every run (for the token axis, of the primary run) against the axis, a panel per test set."""
     if axis == "judge_tokens":
         return judge_cost.cost_figure(studies, test_sets(studies))
-    figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.")
+    figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.", wide=True)
     where, kept, lines = axis_positions(studies, axis), [], series(studies if AXES[axis].position else ())
     first = shared_baseline(study.baseline for study in studies.values())
     for name in test_sets(studies):

@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from gavel.common.errors import InputError, first_line
 from gavel.replay.questions_by_step import POOLS, SCHEMA, FollowedResponse
-from gavel.report.results import RERUN, Results
+from gavel.report.results import Results
 from gavel.report.run_selection import selected_runs
 from gavel.report.sections.samples import short
+from gavel.results.files import RERUN
 
 # For any size of the grid: bytes of all questions and of a question's responses, steps of a run, characters of a text.
 # A run's longest texts fit `SHARE` even if every character has to be escaped.
