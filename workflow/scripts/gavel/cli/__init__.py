@@ -7,6 +7,7 @@ A subcommand has a module of its own name.
 - `check`: `gavel check`: what a study reads, asks and needs, before it runs
 - `run`: `gavel run`: run a study with Snakemake
 - `status`: `gavel status`: how far a study is
+- `watch`: `gavel watch`: a page about a study while it runs
 - `explain`: `gavel explain`: what a config key means
 - `score`: `gavel score`: accuracy of a file of responses
 - `paired`: `gavel score --compare`: a paired comparison of two files

@@ -7,9 +7,11 @@
 - `plots`: draw figures as SVG
 - `figure`: figures of a page and their captions
 - `cells`: numbers as text, and tables
-- `run_selection`: figures of studies with too many runs to draw each
+- `run_selection`: studies with several seeds: what is drawn or told once for each kind of run
+- `glossary`: the terms that a page explains
 - `provenance`: versions, hardware, commit and digests
 - `comparison`: the page that compares several studies
 - `console`: a finished study's results on the console
 - `unfinished`: the page of a study that failed
+- `live`: the page of a study that is still running
 """

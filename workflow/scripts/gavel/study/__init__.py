@@ -17,6 +17,7 @@
 - `preview`: what a study reads, asks and needs, before it runs
 - `code_digest`: which rules a code change reruns
 - `progress`: how much of the work is done, and how long the rest will take
+- `remaining`: the same from the files in the results folder
 - `status`: how far a study is, from the files in its results folder
 - `cost`: cost estimates
 - `key_info`: what the schema says of one config key
