@@ -499,6 +499,8 @@ def test_nothing_else_decides_correctness():
     assert users["verify"] == {
         "cli/layouts.py",
         "cli/score.py",
+        "cli/verifiers.py",
+        "data/lm_eval_filter.py",
         "evaluation/score.py",
         "judge/controls.py",
         "judge/simulated.py",

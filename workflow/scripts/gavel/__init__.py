@@ -6,7 +6,8 @@ A package imports only from packages further down, as CONTRIBUTING.md shows.
 - `publish`: a finished run as folders for the Hugging Face hub, with cards
 - `report`: a study's page, and the page that compares several
 - `replay`: other rewards for a finished study's completions
-- `results`: a study's results as pandas frames
+- `frames`: a study's results as pandas frames
+- `results`: the same for users: `load`
 - `trl`: judge and monitor for TRL scripts
 - `study`: from YAML to a workflow
 - `training`: SFT, RL, judge training and tiny models from scratch

@@ -10,12 +10,12 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_json
 from gavel.data import rollouts
 from gavel.evaluation.metrics import main_checkpoint
+from gavel.frames.files import csv_table
 from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.report.cells import join_words, percent
 from gavel.report.comparison.page import load_study
 from gavel.report.provenance import hub_records
 from gavel.report.results import Results
-from gavel.results.files import csv_table
 from gavel.study import layout
 from gavel.study.schema.study import fill_defaults
 from gavel.tracking.job_record import JobRecord

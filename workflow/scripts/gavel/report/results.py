@@ -23,11 +23,7 @@ from gavel.evaluation.metrics import (
     main_checkpoint,
 )
 from gavel.evaluation.records import Primary
-from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
-from gavel.judge_eval.records import VerdictRow
-from gavel.report.baseline import BASELINES, Baseline, control_label
-from gavel.report.plots.style import label
-from gavel.results.files import (
+from gavel.frames.files import (
     NUMBER,
     REQUIRED_COLUMNS,
     RERUN,
@@ -38,6 +34,10 @@ from gavel.results.files import (
     read_table,
     read_tables,
 )
+from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
+from gavel.judge_eval.records import VerdictRow
+from gavel.report.baseline import BASELINES, Baseline, control_label
+from gavel.report.plots.style import label
 from gavel.study import layout
 from gavel.study.layout import Layout, primary_comparison
 from gavel.study.rules import RULES

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gavel.common.errors import InputError
+from gavel.frames.files import NUMBER
 from gavel.report import page
 from gavel.report.baseline import shared_baseline
 from gavel.report.cells import Table, difference_cell, estimate_cell, interval, join_words, points, text
@@ -21,7 +22,6 @@ from gavel.report.glossary import GLOSSARY
 from gavel.report.plots.results import accuracy_against
 from gavel.report.results import Results, load
 from gavel.report.sections import controls, judge_benchmark, judge_training
-from gavel.results.files import NUMBER
 from gavel.study import config_files
 from gavel.study.layout import Layout
 

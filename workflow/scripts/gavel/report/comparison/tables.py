@@ -11,6 +11,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl
 from gavel.common.nested import flatten
 from gavel.evaluation.metrics import compare
+from gavel.frames.files import RERUN
 from gavel.report.cells import (
     MISSING,
     Cell,
@@ -25,7 +26,6 @@ from gavel.report.cells import (
 )
 from gavel.report.results import Results
 from gavel.report.sections.votes import COLUMNS, best_of_size
-from gavel.results.files import RERUN
 from gavel.stats.intervals import holm
 
 # Config keys that do not affect results.

@@ -264,7 +264,7 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel(text)
     accuracy_axis(axes)
-    longest = max(len(text) for text in axes.get_legend_handles_labels()[1])
+    longest = max(map(len, axes.get_legend_handles_labels()[1]), default=0)
     legend(figure, axes, max(1, min(3, LEGEND_WIDTH // (longest + 6))))
     return figure
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from gavel.frames.files import baseline_rule, csv_table, matching
 from gavel.report.cells import MISSING, Cell, Table, count, difference_hint, join_words, percent, points, seconds, text
 from gavel.report.results import Results, Tokens
-from gavel.results.files import baseline_rule, csv_table, matching
 from gavel.study.rules import RULES
 
 # Action in run.json that ended a run early -> its text in the table.

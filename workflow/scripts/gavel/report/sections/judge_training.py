@@ -10,6 +10,7 @@ from typing import Any, cast
 import pandas as pd
 
 from gavel.common.files import read_json, read_jsonl
+from gavel.frames.files import csv_table, last_line
 from gavel.judge_eval.benchmark_metrics import gain
 from gavel.report.cells import (
     MISSING,
@@ -30,7 +31,6 @@ from gavel.report.results import Results
 from gavel.report.sections.data_and_cost import trained_tokens
 from gavel.report.sections.judge_benchmark import accuracy_of, all_pairs
 from gavel.report.sections.samples import ending, short
-from gavel.results.files import csv_table, last_line
 from gavel.stats.intervals import Estimate, clustered_mean
 from gavel.study.layout import judge_stages
 from gavel.study.rules import RULES

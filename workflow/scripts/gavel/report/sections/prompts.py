@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from gavel.frames.files import read_object
 from gavel.report.cells import join_words
 from gavel.report.results import Results
 from gavel.report.sections.samples import ending, short
-from gavel.results.files import read_object
 
 # Types of a rendered prompt's parts in the files; all are optional.
 SHAPE = {"prompt": str, "completion": str, "tokens": int}

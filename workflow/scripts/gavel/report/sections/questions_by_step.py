@@ -11,11 +11,11 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from gavel.common.errors import InputError, first_line
+from gavel.frames.files import RERUN
 from gavel.replay.questions_by_step import POOLS, SCHEMA, FollowedResponse
 from gavel.report.results import Results
 from gavel.report.run_selection import selected_runs
 from gavel.report.sections.samples import short
-from gavel.results.files import RERUN
 
 # For any size of the grid: bytes of all questions and of a question's responses, steps of a run, characters of a text.
 # A run's longest texts fit `SHARE` even if every character has to be escaped.

@@ -12,9 +12,9 @@ from gavel.common.files import read_jsonl
 from gavel.common.redaction import redact_config
 from gavel.data.rollouts import FILE as ROLLOUTS_FILE
 from gavel.evaluation.metrics import is_control, main_checkpoint
-from gavel.results import columns
-from gavel.results.columns import Columns, typed
-from gavel.results.files import (
+from gavel.frames import columns
+from gavel.frames.columns import Columns, typed
+from gavel.frames.files import (
     REQUIRED_COLUMNS,
     first_flag,
     read_object,

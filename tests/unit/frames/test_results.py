@@ -174,7 +174,7 @@ def test_a_study_that_stopped_early_has_what_was_evaluated(copied):
     for run in ("grpo-lambda1-seed0", "grpo-lambda1-seed1", "grpo-lambda0-seed1"):
         shutil.rmtree(root / "runs" / run)
         shutil.rmtree(root / "evaluation" / run)
-    log = Layout(root).log(gavel.results.files.RULES["train_rl"], run="grpo-lambda1-seed0")
+    log = Layout(root).log(gavel.frames.files.RULES["train_rl"], run="grpo-lambda1-seed0")
     write_text(log, "2026-11-21 04:00:00 rl: started, process 1\n2026-11-21 04:00:01 error: the judge is down\n")
     unfinished.write_reports([config])
     study = gavel.results.load(root)
