@@ -41,9 +41,9 @@ def train(results: Path, rule: str, run: str, settings: dict, cell: dict, uri: s
     with training_job(workflow, rule, run, settings, cell) as job:
         journal = Journal(results / "state" / run / "journal.jsonl")
         for step in range(0, STEPS + 1, 2):
-            value = cell.get("seed", 0) / 100 + step / 100
-            judged = {"validation/judge": 0.6 + value} if rule == "rl" else {}
-            journal.append(step, {"reward": step / 10, "validation/greedy": 0.5 + value} | judged)
+            value = (cell.get("seed", 0) + step) / 100
+            judged = {"validation/judge": round(0.6 + value, 2)} if rule == "rl" else {}
+            journal.append(step, {"reward": step / 10, "validation/greedy": round(0.5 + value, 2)} | judged)
         job["mirror"].mirror(journal)
 
 

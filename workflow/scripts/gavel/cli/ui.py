@@ -20,8 +20,8 @@ def add_ui(commands: Commands) -> None:
         commands,
         "ui",
         help="serve a study's MLflow store on this machine",
-        description="Prints the addresses of the study's pages: its training runs as a table, their curves, and all jobs. "
-        "Ctrl-C stops the server. Of a study with a server of its own (`tracking.uri`) it only prints them.",
+        description="Prints the addresses of the study's pages: its training runs as a table, curves, and all jobs. "
+        "Ctrl-C stops the server. If the study logs to a server of its own (`tracking.uri`), no other is started.",
         examples=["ui", "ui results/mine --port 5001"],
     )
     parser.add_argument(
