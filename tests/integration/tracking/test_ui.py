@@ -32,13 +32,13 @@ def test_ui_says_what_is_missing(tmp_path, made_store):
     assert done.returncode == 2 and f"port {port} is taken" in done.stderr
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(200)
 def test_ui_serves_the_store_and_ends_on_ctrl_c(made_store, tmp_path):
     results, port = Path(made_store[0].removeprefix("sqlite:///")).parent, free_port()
     command = [*UI, results, "--experiment", "gavel", "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        assert f"http://127.0.0.1:{port}/#/experiments/{made_store[1]}?" in server.stdout.readline()
+        assert f"http://127.0.0.1:{port}/#/experiments/{made_store[1]}/runs?" in server.stdout.readline()
         end = time.monotonic() + 90
         while True:
             try:
