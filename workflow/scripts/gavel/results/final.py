@@ -22,10 +22,10 @@ def final_values(results: StudyResults) -> dict[str, dict[str, float]]:
     rows = results.metrics
     rows = rows[(rows.set == layout.primary(results.config)["set"]) & (rows.metric == "greedy")]
     rows = rows[rows.checkpoint == rows.run.map(main_checkpoint)]
-    found = {str(row.run): {TEST_ACCURACY: float(row.value)} for row in rows.itertuples()}
+    found = {run: {TEST_ACCURACY: value} for run, value in zip(rows.run.tolist(), rows.value.tolist(), strict=True)}
     monitors = read_tables({run: results.files.runs(run).monitor for run in layout.runs(results.config)})
     for run, monitor in monitors.items():
-        judged = monitor["judge"].dropna() if "judge" in monitor else monitor.iloc[:0]
-        if len(judged):
-            found.setdefault(run, {})[JUDGE_REWARD] = float(judged.iloc[-1])
+        judged = monitor["judge"].dropna().tolist() if "judge" in monitor else []
+        if judged:
+            found.setdefault(run, {})[JUDGE_REWARD] = judged[-1]
     return {run: {name: round(value, DIGITS) for name, value in values.items()} for run, values in found.items()}

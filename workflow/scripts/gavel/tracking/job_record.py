@@ -119,7 +119,7 @@ class JobRecord:
         if self.sent:  # MLflow has these files, which may be gone now
             self.journals = {path: step for path, step in self.journals.items() if Path(path).exists()}
             self.artifacts = {path: folder for path, folder in self.artifacts.items() if Path(path).exists()}
-        self.results, self.sent = self.results | results, False
+        self.results, self.sent = {**self.results, **results}, False
         return True
 
     def missing_files(self) -> list[str]:

@@ -155,5 +155,5 @@ def server_pages(config: dict[str, Any]) -> list[Page]:
     try:
         experiment = find_experiment(uri, config["study"]).chosen.experiment_id
         return study_pages(uri, experiment, redact_url(uri).rstrip("/"))
-    except (*mlflow_errors(), InputError):
+    except mlflow_errors() + (InputError,):
         return []

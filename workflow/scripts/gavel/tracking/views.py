@@ -104,9 +104,9 @@ def _columns(tags: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
 
 def _charts(metrics: Sequence[str]) -> dict[str, Any]:
     """The state of the charts: these metrics above MLflow's sections, with a line for every run."""
-    line = {"type": "LINE", "xAxisKey": "step", "yAxisKey": "metric", "xAxisScaleType": "linear", "scaleType": "linear"}
-    line |= {"useGlobalXaxisKey": True, "useGlobalLineSmoothing": True, "lineSmoothness": 0, "range": {}}
-    line |= {"metricSectionId": "gavel"}
+    axes = {"xAxisKey": "step", "yAxisKey": "metric", "xAxisScaleType": "linear", "scaleType": "linear", "range": {}}
+    line = axes | {"type": "LINE", "metricSectionId": "gavel", "useGlobalXaxisKey": True}
+    line |= {"useGlobalLineSmoothing": True, "lineSmoothness": 0}
     section = {"uuid": "gavel", "name": "Validation", "display": True, "columns": 2, "cardHeight": 400}
     charts = [line | {"uuid": f"gavel-{one}", "metricKey": one, "selectedMetricKeys": [one]} for one in metrics]
     return {
