@@ -11,12 +11,14 @@ with script_log(snakemake.log[0], "report"):
 
     from gavel.common.files import write_text
     from gavel.common.redaction import redact_config
+    from gavel.frames.final import final_values
     from gavel.report import provenance
     from gavel.report.page import render
     from gavel.study.layout import Layout
-    from gavel.tracking.study import run_links, send_unsent, study_run, unsent_message
+    from gavel.tracking.study import add_results, run_links, send_unsent, server_pages, study_run, unsent_message
 
     study, files = snakemake.params.study, snakemake.output
+    add_results(snakemake.config, final_values(Layout(study["results_dir"]), study), info)
     send_unsent(snakemake.config, info)
     write_text(files.config, yaml.safe_dump(redact_config(study), sort_keys=False, allow_unicode=True))
     render(
@@ -25,6 +27,7 @@ with script_log(snakemake.log[0], "report"):
         files.html,
         figures_dir=files.figures,
         mlflow=run_links(snakemake.config),
+        mlflow_pages=server_pages(snakemake.config),
         samples=files.samples,
     )
     shutil.rmtree(Layout(study["results_dir"]).unfinished.root, ignore_errors=True)

@@ -7,6 +7,7 @@ import mlflow
 import pyarrow.parquet as pq
 import pytest
 
+import gavel.results
 from gavel.data.records import LabeledRecord, Record
 from gavel.data.rollouts import RolloutRow, read_rollouts
 from gavel.evaluation.records import Response, ScoredSample
@@ -159,6 +160,11 @@ def test_mlflow_has_one_active_run_for_each_job_under_one_parent(finished):
     history = client.get_metric_history(child.info.run_id, "reward")
     assert [point.step for point in history] == [1, 2, 3, 4]
     assert child.info.status == "FINISHED"
+    accuracy = {row.run: row.accuracy for row in gavel.results.load(finished.results).runs.itertuples()}
+    for run in RUNS:
+        logged = by_key[f"small/{'sft/sft' if run == 'sft' else f'rl/{run}'}"].data
+        assert logged.metrics["test_accuracy"] == pytest.approx(accuracy[run], abs=5e-5)
+        assert logged.tags["seed"] == "0" and ("judge_reward" in logged.metrics) == (run != "sft")
 
 
 LIBRARY = "workflow/scripts/gavel"

@@ -300,6 +300,17 @@ def test_runs_lead_to_mlflow_where_there_is_a_server(study):
     assert "MLflow run" not in dict(data_and_cost.run_table(results, {}).columns)
 
 
+def test_the_page_leads_to_the_studys_pages_on_its_server(study, tmp_path):
+    root, config = study
+    server = "http://login1:5000"
+    pages = [("Training runs", f"{server}/#/experiments/1/runs?a=1&b=2"), ("All jobs", f"{server}/#/experiments/1")]
+    config = config | {"tracking": {"uri": server}}
+    render(root, config, tmp_path / "report.html", mlflow_pages=pages)
+    links = f'<a href="{server}">{server}</a>: <a href="{server}/#/experiments/1/runs?a=1&amp;b=2">Training runs</a>, '
+    links += f'<a href="{server}/#/experiments/1">All jobs</a></dd>'
+    assert links in (tmp_path / "report.html").read_text()
+
+
 def test_all_samples_are_kept_as_one_table(study, tmp_path):
     root, config = study
     render(root, config, tmp_path / "report.html", samples=tmp_path / "samples.parquet")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from gavel.cli.commands import Commands, add_command, add_old_name
-from gavel.common.errors import InputError
+from gavel.common.errors import InputError, first_line
 
 HOST = "127.0.0.1"
 SHUTDOWN_TIMEOUT_S = 10.0  # time for the server to shut down by itself
@@ -20,7 +20,8 @@ def add_ui(commands: Commands) -> None:
         commands,
         "ui",
         help="serve a study's MLflow store on this machine",
-        description="Prints the address of the page that lists the study's training runs. Ctrl-C stops the server.",
+        description="Prints the addresses of the study's pages: its training runs as a table, curves, and all jobs. "
+        "Ctrl-C stops the server. If the study logs to a server of its own (`tracking.uri`), no other is started.",
         examples=["ui", "ui results/mine --port 5001"],
     )
     parser.add_argument(
@@ -39,16 +40,39 @@ def add_ui(commands: Commands) -> None:
 
 def ui(options: argparse.Namespace) -> int:
     """`gavel ui`: serve the store until Ctrl-C. Returns the server's exit status, 0 after Ctrl-C."""
-    from gavel.tracking.store import ui_address  # MLflow takes seconds; other commands should not wait
+    # MLflow takes seconds; other commands should not wait.
+    from gavel.tracking.store import store_lock
+    from gavel.tracking.study import used_server
 
-    database = (getattr(options, "former_results", options.results) / "mlflow.db").resolve()
+    results = getattr(options, "former_results", options.results)
+    database = (results / "mlflow.db").resolve()
     if not database.is_file():
+        if server := used_server(results):
+            _print_pages(server.uri, options.experiment or server.experiment, server.uri)
+            return 0
         raise InputError(f"{database}: no such file yet; run the study first (`make report`)")
     if not _is_free(options.port):
         raise InputError(f"port {options.port} is taken on {HOST}; choose another (`--port 5001`)")
-    print(f"Training runs: {ui_address(database, options.experiment, HOST, options.port)}")
-    print("The + beside the study's name lists its jobs. Ctrl-C stops the server.", flush=True)
+    uri = f"sqlite:///{database}"
+    with store_lock(uri, database.parent):
+        _print_pages(uri, options.experiment, f"http://{HOST}:{options.port}")
+    print("Ctrl-C stops the server.", flush=True)
     return _serve(database, options.port)
+
+
+def _print_pages(uri: str, experiment: str | None, address: str) -> None:
+    from gavel.tracking.store import mlflow_errors
+    from gavel.tracking.views import find_experiment, study_pages
+
+    try:
+        found, others = find_experiment(uri, experiment)
+        pages = study_pages(uri, found.experiment_id, address)
+    except mlflow_errors() as error:
+        raise InputError(f"MLflow at {uri} cannot be read ({first_line(error)})") from None
+    for title, url in pages:
+        print(f"{title}: {url}")
+    if others:
+        print(f"These are of the study {found.name}. Others here (--experiment NAME): {', '.join(others)}")
 
 
 def _is_free(port: int) -> bool:

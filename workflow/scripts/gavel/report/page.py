@@ -67,6 +67,7 @@ def render(
     figures_dir: str | Path | None = None,
     *,
     mlflow: dict[str, dict[str, Any]] | None = None,
+    mlflow_pages: Sequence[tuple[str, str]] = (),
     samples: str | Path | None = None,
     tables: str | Path | None = None,
 ) -> None:
@@ -80,6 +81,7 @@ def render(
         out: the page to write, under 5 MB; links to files beside it are relative.
         figures_dir: if given, every panel is also written there as SVG, and every figure's data as CSV.
         mlflow: run -> `{"id", "url"}`.
+        mlflow_pages: title and address of the study's pages on an MLflow server.
         samples: if given, all scored samples are written there as one Parquet table.
         tables: folder of metrics.csv, comparisons.csv and seeds.csv, if not `results_dir`.
 
@@ -118,6 +120,7 @@ def render(
     context = {"figure": {figure.name: figure for figure in figures}, "replay_figures": replay_plots} | _context(
         results, stages, sources, mlflow or {}, out
     )
+    context["mlflow_pages"] = mlflow_pages
     write_page("page.html.j2", context, out)
     if figures_dir is not None:
         write_figures(figures, Path(figures_dir))

@@ -8,4 +8,5 @@ MLflow lacks.
 - `study`: names, keys, tags and params of a study's jobs
 - `exporter`: send what MLflow lacks
 - `store`: an MLflow store
+- `views`: the pages of MLflow's UI on which a study opens
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gavel.common.errors import first_line
 from gavel.common.redaction import redact_url
-from gavel.tracking.job_record import RUNNING, JobRecord, unsent_records
+from gavel.tracking.job_record import RUNNING, JobRecord, now, unsent_records
 from gavel.tracking.store import KEY, OUTAGES, active_runs, client, experiment_id, mlflow_errors, store_lock
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Exporter:
             if self.run_id is None:
                 self._open()
             self._log_metrics()
+            self._log_results()
             self._attach()
             if self.record.status != RUNNING:
                 client(self.uri).set_terminated(self.run_id, self.record.status, self.record.ended)
@@ -143,6 +144,22 @@ class Exporter:
         for start in range(0, len(missing), _BATCH):
             store.log_batch(self.run_id, metrics=missing[start : start + _BATCH])
         self._logged = logged | {(metric.key, metric.step): metric.value for metric in missing}
+
+    def _log_results(self) -> None:
+        """Log results that differ from the run's; of several points at a step, MLflow shows the one logged last."""
+        from mlflow.entities import Metric
+
+        if not self.record.results:
+            return
+        store = client(self.uri)
+        known = store.get_run(self.run_id).data.metrics
+        new = [
+            Metric(key=name, value=value, timestamp=now(), step=0)
+            for name, value in self.record.results.items()
+            if name not in known or not math.isclose(value, known[name])
+        ]
+        if new:
+            store.log_batch(self.run_id, metrics=new)
 
     def _attach(self) -> None:
         """Attach the files that this process has not attached yet, replacing existing ones."""

@@ -44,6 +44,7 @@ class JobRecord:
     journals: dict[str, int | None] = field(default_factory=dict)  # path -> last step to send, None: all
     metrics: list[Row] = field(default_factory=list)  # further rows as in a journal
     artifacts: dict[str, str | None] = field(default_factory=dict)  # file or folder -> its folder in MLflow
+    results: dict[str, float] = field(default_factory=dict)  # metrics measured after the job; they may change
     status: str = RUNNING  # then FINISHED, FAILED or KILLED
     ended: int | None = None
     sent: bool = False
@@ -110,6 +111,16 @@ class JobRecord:
     def mark(self, sent: bool) -> None:
         """Record whether MLflow has everything in the record."""
         self.sent = sent
+
+    def add_results(self, results: Mapping[str, float]) -> bool:
+        """Set the run's results; returns whether MLflow lacks any of them."""
+        if results.items() <= self.results.items():
+            return False
+        if self.sent:  # MLflow has these files, which may be gone now
+            self.journals = {path: step for path, step in self.journals.items() if Path(path).exists()}
+            self.artifacts = {path: folder for path, folder in self.artifacts.items() if Path(path).exists()}
+        self.results, self.sent = {**self.results, **results}, False
+        return True
 
     def missing_files(self) -> list[str]:
         """The files that the record names and that no longer exist."""

@@ -1,4 +1,4 @@
-"""An MLflow store: creating it, a quiet client for it, its error codes in an outage, its web page."""
+"""An MLflow store: creating it, a quiet client for it, its error codes in an outage."""
 
 import logging
 import os
@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
-
-from gavel.common.errors import InputError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,26 +33,6 @@ OUTAGES = {
     "UNAUTHENTICATED",
 }
 LOCK_TIMEOUT_S = 60.0  # maximum wait for another process's lock; after it, the store counts as unavailable
-
-
-def ui_address(database: Path, experiment: str | None, host: str, port: int) -> str:
-    """The URL of the `mlflow server` page that lists training runs; the server's front page shows GenAI traces.
-
-    Args:
-        database: the SQLite file.
-        experiment: name of the experiment; None takes the newest one in the store.
-
-    Raises:
-        InputError: there is no such experiment.
-    """
-    uri = f"sqlite:///{database}"
-    with store_lock(uri, database.parent):
-        found = client(uri).search_experiments(order_by=["creation_time DESC"])
-    named = [entry for entry in found if entry.name == experiment or (experiment is None and entry.name != "Default")]
-    if not named:
-        known = ", ".join(sorted(entry.name for entry in found if entry.name != "Default")) or "none"
-        raise InputError(f"{uri}: no MLflow experiment {experiment or 'made by Gavel'!r}; experiments: {known}")
-    return f"http://{host}:{port}/#/experiments/{named[0].experiment_id}?workflowType=machine_learning"
 
 
 def experiment_id(uri: str, experiment: str, lock: FileLock, artifact_root: str | Path | None = None) -> str:

@@ -1,7 +1,7 @@
 """How a study's jobs appear in MLflow: names, keys, tags and params. It does not change their outputs."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -10,9 +10,12 @@ from gavel.common.errors import InputError, first_line
 from gavel.common.nested import flatten
 from gavel.common.redaction import redact_url
 from gavel.tracking.exporter import Unavailable, export_unsent
-from gavel.tracking.job_record import JobRecord, count_unsent
+from gavel.tracking.job_record import JobRecord, count_unsent, record_lock
 from gavel.tracking.store import find_runs, mlflow_errors
 from gavel.tracking.tracker import Tracker
+from gavel.tracking.views import Page, find_experiment, study_pages
+
+TRAINING = ("sft", "base", "rl")  # rules whose runs the report has; `base` is the student as it is
 
 
 def store_uri(config: dict[str, Any]) -> str:
@@ -37,7 +40,10 @@ def job_run(
 ) -> Tracker:
     """The run of one job, a child of the study's; the same job with the same digest continues its run."""
     key = f"{config['study']}/{rule}/{run}"
-    name = run if rule in ("sft", "base", "rl") else f"{rule} {run}"
+    name = run if rule in TRAINING else f"{rule} {run}"
+    if rule in TRAINING:
+        own = {tag: value for tag, value in (tags or {}).items() if value is not None}
+        tags = {"algorithm": rule, "seed": params.get("seed")} | own
     more = {"params": flatten(params), "parent": config["study"], "digest": digest}
     return _tracker(config, rule, f"{rule}-{run}", log, tags, key=key, name=name, **more)
 
@@ -62,6 +68,29 @@ def _tracker(
 def records(results: str | Path) -> Path:
     """The folder of a study's records."""
     return Path(results, "state", "tracking")
+
+
+def add_results(
+    config: dict[str, Any], results: Mapping[str, Mapping[str, float]], log: Callable[[str], object]
+) -> None:
+    """Add the results of training runs to their records, which `send_unsent` sends; errors are only logged.
+
+    Args:
+        results: run -> metric -> value.
+    """
+    paths = {
+        records(config["results_dir"]) / f"{rule}-{run}.json": results[run] for rule in TRAINING for run in results
+    }
+    for path, values in paths.items():
+        if not path.exists():  # another study made the run and shares it, or another rule did
+            continue
+        try:
+            with record_lock(path).acquire(timeout=0):
+                record = JobRecord.load(path)
+                if record.add_results(values):
+                    record.save()
+        except (InputError, OSError) as error:  # also Timeout: its job runs again
+            log(f"MLflow: the results of {path.stem} could not be added ({first_line(error)})")
 
 
 def send_unsent(config: dict[str, Any], log: Callable[[str], object]) -> None:
@@ -92,7 +121,7 @@ class RunLink(TypedDict):
 
 def run_links(config: dict[str, Any]) -> dict[str, RunLink]:
     """Training run -> its MLflow run; {} if the store cannot be read."""
-    uri, rules = store_uri(config), ("sft/", "base/", "rl/")
+    uri, rules = store_uri(config), tuple(f"{rule}/" for rule in TRAINING)
     try:
         places = find_runs(uri, config["study"])
     except mlflow_errors():
@@ -108,3 +137,23 @@ def run_links(config: dict[str, Any]) -> dict[str, RunLink]:
             )
             runs[rule.partition("/")[2]] = {"id": run, "url": page}
     return runs
+
+
+def used_server(results: Path) -> JobRecord | None:
+    """The newest record of a study's or a sweep's jobs that were logged to a server; it names server and experiment."""
+    paths = [path for place in (results, *results.glob("*")) for path in records(place).glob("*.json")]
+    newest = max(paths, key=lambda path: path.stat().st_mtime, default=None)
+    record = JobRecord.load(newest) if newest else None
+    return record if record and record.uri.startswith("http") else None
+
+
+def server_pages(config: dict[str, Any]) -> list[Page]:
+    """The study's pages on its server; [] if the store has no server or it does not answer."""
+    uri = store_uri(config)
+    if not uri.startswith("http"):
+        return []
+    try:
+        experiment = find_experiment(uri, config["study"]).chosen.experiment_id
+        return study_pages(uri, experiment, redact_url(uri).rstrip("/"))
+    except mlflow_errors() + (InputError,):
+        return []
