@@ -11,7 +11,6 @@ from gavel.judge.controls import JUDGES, load
 from gavel.judge.kinds import CONTROL_REWARDS
 from gavel.judge.verdict import Verdict
 from gavel.solutions.answers import NOT_RUN
-from gavel.stats.intervals import wilson
 
 TASK = {"format": "text", "answer_type": "number", "partial": 0.1}
 
@@ -54,8 +53,7 @@ def test_equal_numbers_are_one_answer_and_questions_vote_apart():
 
 def test_the_coin_is_fair_and_does_not_read():
     found = scores("coin", ["q1"] * 2000, ["1"] * 2000)
-    low, high = wilson(int(sum(found)), 2000)
-    assert low <= 0.5 <= high
+    assert abs(sum(found) / 2000 - 0.5) < 4 * 0.5 / 2000**0.5  # standard errors: a fair coin fails once in 16,000 times
     assert set(found) == {0.0, 1.0}
 
 
