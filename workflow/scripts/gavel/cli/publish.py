@@ -21,8 +21,8 @@ def add_publish(commands: Commands) -> None:
         "publish",
         help="a finished run as a model and a data set for the Hugging Face hub, with cards",
         description="Writes two folders: `model` has the checkpoint of the main results, `dataset` the scored test "
-        "samples and the rollouts, each with a card that is made from the study's files. Nothing is uploaded without "
-        "--push. A folder that is there already is uploaded as it is, so you may edit the cards first.",
+        "samples and the rollouts, each with a card that is generated from the study's files. Only --push uploads "
+        "anything. A folder that is there already is uploaded as it is, so you may edit the cards first.",
         examples=[
             "publish results",
             "publish results/mine --run grpo-lambda0.5-seed0 --repo my-group/my-model",

@@ -203,7 +203,7 @@ class StudyResults:
     def samples(self, run: str | None = None, set: str | None = None) -> pd.DataFrame:
         """Scored responses to test questions, of the main checkpoints: one row a response.
 
-        A study has many: name a run, a test set or both to read only these. Nothing is kept, so each call reads again.
+        There may be many: name a run, a test set or both to read only these. Each call reads the files again.
 
         Args:
             run: a name as in `runs`; None for every run that was evaluated.
@@ -243,7 +243,7 @@ class StudyResults:
     def rollouts(self, run: str) -> pd.DataFrame:
         """Every completion that a run of RL was rewarded for: one row a completion, in the order of training.
 
-        Nothing is kept, so each call reads again.
+        Each call reads the file again.
 
         Args:
             run: of the grid, or a control that RL trains.

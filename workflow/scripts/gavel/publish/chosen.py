@@ -12,10 +12,10 @@ from gavel.data import rollouts
 from gavel.evaluation.metrics import main_checkpoint
 from gavel.frames.files import csv_table
 from gavel.judge.kinds import CONTROL_REWARDS
-from gavel.report.cells import join_words, percent
 from gavel.report.comparison.page import load_study
 from gavel.report.provenance import hub_records
 from gavel.report.results import Results
+from gavel.report.sections.summary_sentences import simulated_judge
 from gavel.study import layout
 from gavel.study.schema.study import fill_defaults
 from gavel.tracking.job_record import JobRecord
@@ -182,18 +182,6 @@ def asks_judge(chosen: Chosen) -> bool:
         return False
     schedule = chosen.about["settings"].get("lambda_schedule") or {}
     return bool(min(chosen.about["lambda"], schedule.get("start", 1.0)) < 1)
-
-
-def simulated_judge(results: Results) -> str | None:
-    """What of the judge is simulated from the gold answers of all questions: the beginning of a sentence, or None."""
-    settings = (results.calibration or {}).get("settings") or {}
-    members = (settings.get("panel") or {"members": {}})["members"]
-    if names := [name for name, own in members.items() if "simulated" in own]:
-        return f"Of the panel's judges, {join_words(names)} {'is' if len(names) == 1 else 'are'}"
-    section = results.study["judge"]["simulated"]
-    if not section:
-        return None
-    return "The judge is" if section["weight"] == 1 else f"{percent(section['weight'])} % of the judge's score is"
 
 
 def knows_all_answers(chosen: Chosen) -> bool:

@@ -19,7 +19,6 @@ from gavel.publish.chosen import (
     monitor,
     read_prompt,
     scores,
-    simulated_judge,
     source_of,
     title,
     training_commit,
@@ -183,7 +182,7 @@ def _statements(chosen: Chosen) -> list[str]:
             "This model is an upper bound: it was trained with the gold answers of all questions, also of those that "
             "the study calls unlabelled."
         )
-    if asks_judge(chosen) and (what := simulated_judge(chosen.results)):
+    if asks_judge(chosen) and (what := summary_sentences.simulated_judge(chosen.results)):
         found.append(
             f"{what} simulated from the gold answers of all questions, also of those that the study calls unlabelled; "
             "these scores rewarded this model."

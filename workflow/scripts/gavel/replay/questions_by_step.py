@@ -15,10 +15,9 @@ from gavel.common.files import partial_file, read_jsonl
 from gavel.data.draw import in_drawn_order
 from gavel.data.gold import Question
 from gavel.data.rollouts import RolloutRow, asked_questions
-from gavel.data.validation_samples import ValidationSample, read_validation_samples
+from gavel.data.validation_samples import QUESTIONS, ValidationSample, read_validation_samples
 
 POOLS = ("validation", "labelled", "unlabelled")
-QUESTIONS = 12  # followed of each pool
 
 
 class FollowedResponse(TypedDict):

@@ -21,7 +21,7 @@ class Figure:
         panels: (title, SVG text) of each; without panels, the page shows `missing` instead. The titles also name the
             SVG files.
         data: what the CSV link downloads.
-        shown: number of panels that are not folded; None if none is.
+        shown: number of panels that are not folded; None for all.
         data_file: address of a CSV file beside the page, for data that is too large to embed.
         wide, full: whether the panels are wider than the default, or as wide as the page.
     """

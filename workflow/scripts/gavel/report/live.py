@@ -14,7 +14,7 @@ from gavel.report.page import relative_url, write_page
 from gavel.report.plots.training import sft_curve, training_curve
 from gavel.study.layout import Layout
 from gavel.study.remaining import Weights, Work, work
-from gavel.study.status import Run, Status
+from gavel.study.status import Run, Status, validated
 
 CURVES = 24  # limit for the panels of one page
 STATES = ("done", "running", "failed", "stopped", "waiting")
@@ -176,10 +176,7 @@ def _curves(studies: Sequence[Status], several: bool) -> Figure:
 
 def validations(folder: str, run: str) -> pd.DataFrame | None:
     """A run's validations so far, from its journal or, once it is done, its monitor.csv; None before the first."""
-    rows = [
-        {name.partition("/")[2]: value for name, value in row["metrics"].items()} | {"step": row["step"]}
-        for row in Journal(Path(folder, "state", run, "monitor.jsonl")).rows()
-    ]
+    rows = [validated(row) for row in Journal(Path(folder, "state", run, "monitor.jsonl")).rows()]
     if rows:
         return pd.DataFrame(rows)
     path = Path(Layout(folder).runs(run).monitor)

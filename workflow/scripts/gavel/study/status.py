@@ -297,11 +297,15 @@ def _run(folder: str, name: str, job: Job | None, steps: int | None) -> Run:
         steps = int(found[-1]) if found else None
     shown: dict[str, Any] | None = None
     if validation:
-        metrics = {key.partition("/")[2]: value for key, value in validation["metrics"].items()}
-        shown = {"step": validation["step"], **metrics}
+        shown = validated(validation)
     elif job and job.state == "done":
         shown = _last_in_table(Path(files.monitor))
     return Run(name, job.state if job else "waiting", step, steps, shown)
+
+
+def validated(row: Row) -> dict[str, Any]:
+    """A row of a journal of validations: its step, and its metrics under their own names."""
+    return {"step": row["step"]} | {key.partition("/")[2]: value for key, value in row["metrics"].items()}
 
 
 def _last(journal: Path) -> Row | None:

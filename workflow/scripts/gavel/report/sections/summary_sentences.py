@@ -51,19 +51,23 @@ def headline_sentence(results: Results) -> tuple[str, str]:
 
 def _simulated(results: Results) -> list[str]:
     """A sentence on a judge, or members of a panel, simulated from the gold answers of unlabelled questions."""
-    simulated = results.study["judge"]["simulated"]
+    what = simulated_judge(results)
+    if what is None:
+        return []
+    what = what.replace(" %", "\u00a0%")
+    return [f"{what} simulated from the gold answers of all questions, unlabelled ones included."]
+
+
+def simulated_judge(results: Results) -> str | None:
+    """What of the judge is simulated from the gold answers of all questions: the beginning of a sentence, or None."""
     settings = (results.calibration or {}).get("settings") or {}
     members = (settings.get("panel") or {"members": {}})["members"]
-    if known := [name for name, own in members.items() if "simulated" in own]:
-        who = f"{join_words(known)} {'is' if len(known) == 1 else 'are'}"
-        return [
-            f"Of the panel's judges, {who} simulated from the gold answers of all questions, unlabelled ones included."
-        ]
-    if not simulated:
-        return []
-    share = simulated["weight"]
-    what = "The judge is" if share == 1 else f"{percent(share)}\u00a0% of the judge's score is"
-    return [f"{what} simulated from the gold answers of all questions, unlabelled ones included."]
+    if names := [name for name, own in members.items() if "simulated" in own]:
+        return f"Of the panel's judges, {join_words(names)} {'is' if len(names) == 1 else 'are'}"
+    section = results.study["judge"]["simulated"]
+    if not section:
+        return None
+    return "The judge is" if section["weight"] == 1 else f"{percent(section['weight'])} % of the judge's score is"
 
 
 def _bounds(results: Results) -> list[str]:
