@@ -4,7 +4,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from gavel.common.errors import InputError
-from gavel.common.paths import ACCELERATE, ROOT, SCRIPTS
+from gavel.common.paths import ACCELERATE, LIBRARY, ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 from gavel.models import prompts
 from gavel.solutions.answer_types import modules_of_other_types
@@ -112,7 +112,7 @@ UNUSED = TYPES_UNUSED | judges.unused_modules(JUDGE)
 
 def code(script, *unused):
     """Digest of a script and of the library code that it uses, so that an edit reruns the rules it affects."""
-    return code_digest(SCRIPTS / script, SCRIPTS / "gavel", unused={*UNUSED, *unused})
+    return code_digest(SCRIPTS / script, LIBRARY, unused={*UNUSED, *unused})
 
 
 def kept(patterns):

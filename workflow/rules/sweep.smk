@@ -1,7 +1,7 @@
 from snakemake.exceptions import WorkflowError
 
 from gavel.common.errors import InputError
-from gavel.common.paths import ROOT, SCRIPTS
+from gavel.common.paths import LIBRARY, ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import record_owner
 from gavel.study import checks, memory_check, named_judge, sweep
 from gavel.study.code_digest import code_digest
