@@ -13,6 +13,7 @@ from gavel.study import named_judge as judges
 from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
+from gavel.study.results_version import record_version
 from gavel.study.rules import RULES
 
 try:
@@ -38,6 +39,7 @@ onstart:
             here=workflow.local_exec,
             attempts=1 + workflow.execution_settings.retries,
         )
+        record_version(config["results_dir"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
     show_progress({"": config})

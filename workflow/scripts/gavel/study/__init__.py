@@ -4,6 +4,7 @@
 - `config_files`: read config files
 - `resolve`: fill in defaults and local paths
 - `results_folder`: a study's name and results folder
+- `results_version`: which version of Gavel has written a results folder
 - `sweep`: variants, and the stages that they share: `STAGE_SECTIONS`
 - `smoke`: a study made tiny, to see whether every part runs
 - `layout`: where a study's files are: `Layout`
