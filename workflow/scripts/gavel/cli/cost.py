@@ -118,8 +118,8 @@ def page(configs: list[str], assumed: Assumptions) -> str:
 
 
 def studies_in(name: str) -> dict[str, dict[str, Any]]:
-    """Title -> resolved config of a YAML file; for a sweep, one per variant, as if each ran alone."""
-    raw = config_files.read(name)
+    """Title -> resolved config of a YAML file, also a shipped one; for a sweep, one per variant, each as if alone."""
+    raw = config_files.read(config_files.find(name))
     if not raw.get("sweep"):
         return {f"`{name}`": resolve.resolve(raw, ROOT)}
     return {f"`{name}`, variant `{key}`": study for key, study in sweep.resolve(raw, ROOT)["variants"].items()}

@@ -26,7 +26,8 @@ def add_run(commands: Commands) -> None:
         help="train and evaluate: run a study, or continue it where it stopped",
         description="Runs Snakemake, which runs every job whose results are missing or outdated, up to the report. "
         "Paths in the config are relative to the working directory or the project's folder, results_dir to the "
-        "working directory. The exit status is Snakemake's; 2 if the config is invalid.",
+        "working directory. STUDY.yaml may also be a study that ships with Gavel, such as config/demo.yaml. The exit "
+        "status is Snakemake's; 2 if the config is invalid.",
         examples=[
             "run mine.yaml --smoke",
             "run mine.yaml --cores 8",
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     if options.slurm and options.cores:
         raise InputError("--cores: has no effect with --slurm, where each job requests its own; leave it out")
     studies_in(options.config)
-    config = _smoke_config(options.config) if options.smoke else options.config
+    config = _smoke_config(options.config) if options.smoke else config_files.find(options.config)
     command = snakemake_command(config, options)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -66,20 +67,17 @@ def run(options: argparse.Namespace) -> None:
 
 def snakemake_command(config: str, options: argparse.Namespace) -> list[str]:
     """The command line. `--configfile` comes last, because it would take targets for further files."""
-    snakefile = ROOT / "Snakefile"
-    if not snakefile.exists():
-        raise InputError(f"{snakefile}: no such file; install Gavel from a clone of its repository (make install)")
     where = ["--cores", options.cores or "all"]
     if options.slurm:
         where = ["--workflow-profile", str(Path(SLURM) if Path(SLURM).is_dir() else ROOT / SLURM)]
     more = [*(["--dry-run"] if options.dry_run else []), *options.snakemake]
-    command = [sys.executable, "-m", "snakemake", *options.targets, "--snakefile", str(snakefile)]
+    command = [sys.executable, "-m", "snakemake", *options.targets, "--snakefile", str(ROOT / "Snakefile")]
     return [*command, *where, *more, "--configfile", config]
 
 
 def _smoke_config(name: str) -> str:
     """Write the config of a study's smoke run into its results folder; returns the file's path."""
-    tiny: dict[str, Any] = smoke(config_files.read(name))
+    tiny: dict[str, Any] = smoke(config_files.read(config_files.find(name)))
     path = Path(tiny["results_dir"], SMOKE_CONFIG)
     head = f"# Written by `gavel run {name} --smoke`: the study made tiny. Its results mean nothing.\n"
     try:

@@ -61,7 +61,7 @@ def folders(name: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
         InputError: there is no such file or folder, no study has run in the folder, or a newer version of Gavel has.
     """
     path = Path(name)
-    if path.is_file():
+    if Path(config_files.find(name)).is_file():
         for study in studies_in(name).values():
             check_version(study["results_dir"])
             yield study["results_dir"], study

@@ -16,6 +16,7 @@ import yaml
 
 from gavel.common.errors import InputError
 from gavel.common.files import NOT_UTF8, has_lone_surrogate
+from gavel.common.paths import ROOT
 from gavel.common.redaction import displayable_value
 
 DEFAULT = "config/config.yaml"  # the default study, relative to the working directory
@@ -51,6 +52,12 @@ def check_command_line(files: Sequence[str | Path], overrides: Iterable[str], co
         )
     if Path(DEFAULT).exists():
         read(DEFAULT)
+
+
+def find(name: str) -> str:
+    """The path of a config file: from the working directory, or else one that ships with Gavel (`config/demo.yaml`)."""
+    shipped = ROOT / name
+    return str(shipped) if shipped.is_file() and not Path(name).exists() else name
 
 
 def read(path: str | Path) -> dict[str, Any]:
