@@ -173,8 +173,12 @@ def machine(monkeypatch):
 @pytest.mark.parametrize(
     ("package", "study", "message"),
     [
-        ("peft", training(sft={"lora": Lora()}), "^sft.lora needs the package peft, .* pip install 'gavel-rl\[lora\]'$"),
-        ("peft", training(rl={"lora": Lora()}), "^rl.lora needs the package peft, .* pip install 'gavel-rl\[lora\]'$"),
+        (
+            "peft",
+            training(sft={"lora": Lora()}),
+            r"^sft.lora needs the package peft, .* pip install 'gavel-rl\[lora\]'$",
+        ),
+        ("peft", training(rl={"lora": Lora()}), r"^rl.lora needs the package peft, .* pip install 'gavel-rl\[lora\]'$"),
         ("vllm", training(rl={"vllm": Vllm()}, gpus=1), "^rl.vllm needs the package vllm, .* `make install-vllm`"),
         (
             "vllm",
