@@ -232,10 +232,13 @@ def test_nothing_of_the_clone_was_opened(project):
 
 def test_the_hook_notes_what_is_opened(installed, tmp_path):
     """Without it the test above would pass for any reason."""
-    noted = installed.notes.read_text() if installed.notes.exists() else ""
+    noted = installed.notes.read_text() if installed.notes.exists() else None
     installed.run("python", "-c", f"open({str(ROOT / 'LICENSE')!r})", folder=tmp_path)
-    assert installed.notes.read_text() == noted + f"{ROOT / 'LICENSE'}\n"
-    installed.notes.unlink()
+    assert installed.notes.read_text() == f"{noted or ''}{ROOT / 'LICENSE'}\n"
+    if noted is None:
+        installed.notes.unlink()
+    else:
+        installed.notes.write_text(noted)
 
 
 def test_shipped_studies_run_from_an_empty_folder(installed, tmp_path):
