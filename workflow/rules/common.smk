@@ -4,7 +4,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from gavel.common.errors import InputError
-from gavel.common.paths import ACCELERATE, ROOT, SCRIPTS
+from gavel.common.paths import ACCELERATE, LIBRARY, ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import clear_stale_lock, record_owner
 from gavel.models import prompts
 from gavel.solutions.answer_types import modules_of_other_types
@@ -13,6 +13,7 @@ from gavel.study import named_judge as judges
 from gavel.study import params as job_params
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
+from gavel.study.results_version import record_version
 from gavel.study.rules import RULES
 
 try:
@@ -38,6 +39,7 @@ onstart:
             here=workflow.local_exec,
             attempts=1 + workflow.execution_settings.retries,
         )
+        record_version(config["results_dir"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
     show_progress({"": config})
@@ -112,7 +114,7 @@ UNUSED = TYPES_UNUSED | judges.unused_modules(JUDGE)
 
 def code(script, *unused):
     """Digest of a script and of the library code that it uses, so that an edit reruns the rules it affects."""
-    return code_digest(SCRIPTS / script, SCRIPTS / "gavel", unused={*UNUSED, *unused})
+    return code_digest(SCRIPTS / script, LIBRARY, unused={*UNUSED, *unused})
 
 
 def kept(patterns):

@@ -14,7 +14,7 @@ rule compare_variants:
     conda:
         "../../envs/gavel.yaml"
     params:
-        code=code_digest(SCRIPTS / "compare_variants.py", SCRIPTS / "gavel"),
+        code=code_digest(SCRIPTS / "compare_variants.py", LIBRARY),
         names=list(VARIANTS),
         title=SWEEP["study"],
         question=SWEEP["question"],

@@ -1,3 +1,4 @@
+import importlib.util
 import sys
 import time
 from pathlib import Path
@@ -5,8 +6,15 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-# Relative to this file, not to `workflow.basedir`: another workflow may use this one as a module.
-sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
+# A clone has the library beside the scripts; with a wheel it is installed, also for rules that come from a remote
+# repository. Relative to this file, not to `workflow.basedir`: another workflow may use this one as a module.
+HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+if (HERE.parent / "scripts" / "gavel").is_dir():
+    sys.path.insert(0, str(HERE.parent / "scripts"))
+if not importlib.util.find_spec("gavel"):
+    raise WorkflowError(
+        "Gavel's library is missing; install it beside Snakemake, in the version of these rules: pip install gavel-rl"
+    )
 
 from gavel.study import config_files, progress
 from gavel.common.errors import InputError

@@ -30,7 +30,7 @@ rule replay_rollouts:
         # `judge` has what scores depend on; how a judge is reached reruns nothing.
         code=code_digest(
             SCRIPTS / "replay_rollouts.py",
-            SCRIPTS / "gavel",
+            LIBRARY,
             unused={"gavel.study.named_judge"},
         ),
         judge=lambda wildcards: replay_judge(wildcards).settings,

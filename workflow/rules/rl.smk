@@ -19,7 +19,7 @@ if not WATCHED:
 RL_CODE = {  # whether the run is a control -> its code
     control: code_digest(
         SCRIPTS / "train_rl.py",
-        SCRIPTS / "gavel",
+        LIBRARY,
         unused=RL_UNUSED | (set() if control else {"gavel.judge.controls"}),
     )
     for control in (True, False)

@@ -1,11 +1,12 @@
 from snakemake.exceptions import WorkflowError
 
 from gavel.common.errors import InputError
-from gavel.common.paths import ROOT, SCRIPTS
+from gavel.common.paths import LIBRARY, ROOT, SCRIPTS
 from gavel.jobs.snakemake_lock import record_owner
 from gavel.study import checks, memory_check, named_judge, sweep
 from gavel.study.code_digest import code_digest
 from gavel.study.layout import Layout
+from gavel.study.results_version import record_version
 from gavel.study.rules import RULES
 
 try:
@@ -27,5 +28,6 @@ def check_variants():
                 here=workflow.local_exec,
                 attempts=1 + workflow.execution_settings.retries,
             )
+            record_version(settings["results_dir"])
         except InputError as error:
             raise WorkflowError(f"sweep.variants.{name}: {error}") from None

@@ -15,9 +15,11 @@ with script_log(snakemake.log[0], "report"):
     from gavel.report import provenance
     from gavel.report.page import render
     from gavel.study.layout import Layout
+    from gavel.study.results_version import record_version
     from gavel.tracking.study import add_results, run_links, send_unsent, server_pages, study_run, unsent_message
 
     study, files = snakemake.params.study, snakemake.output
+    record_version(study["results_dir"])  # a module's `onstart`, which records it otherwise, does not run
     add_results(snakemake.config, final_values(Layout(study["results_dir"]), study), info)
     send_unsent(snakemake.config, info)
     write_text(files.config, yaml.safe_dump(redact_config(study), sort_keys=False, allow_unicode=True))

@@ -1,6 +1,8 @@
 """The workflow as a module of another workflow, from a folder that has none of Gavel's files."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gavel.common.paths import ROOT
+from gavel.common.paths import ROOT, SCRIPTS
 from helpers.small import STUDY, generator
 
 SNAKEFILE = """
@@ -46,10 +48,11 @@ def workflow(folder: Path, study: dict, rule: str) -> None:
     (folder / "Snakefile").write_text(SNAKEFILE.format(snakefile=ROOT / "workflow" / "Snakefile", rule=rule))
 
 
-def snakemake(folder: Path, *arguments: str) -> str:
+def snakemake(folder: Path, *arguments: str, status: int = 0, **variables: str) -> str:
     command = [sys.executable, "-m", "snakemake", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
+    environment = os.environ | variables
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -107,3 +110,41 @@ def test_its_scripts_run(tmp_path):
     workflow(tmp_path, study, "gavel_report_html")
     snakemake(tmp_path, "--cores", "1", "gavel_data")
     assert (tmp_path / "results/data/audit.json").exists()
+
+
+@pytest.fixture
+def hosted(tmp_path) -> dict[str, str]:
+    """Variables with which git finds the workflow at github.com/group/gavel, tag v1, without a network."""
+    folder = tmp_path / "hosted" / "group" / "gavel"
+    ignored = shutil.ignore_patterns("gavel", "__pycache__", "*.egg-info")
+    shutil.copytree(ROOT / "workflow", folder / "workflow", ignore=ignored)
+    author = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "All"], ["tag", "v1"]):
+        subprocess.run(["git", *author, *command], cwd=folder, check=True)
+    elsewhere = {"GIT_CONFIG_KEY_0": f"url.{tmp_path}/hosted/.insteadOf", "GIT_CONFIG_VALUE_0": "https://github.com/"}
+    return elsewhere | {"GIT_CONFIG_COUNT": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+def from_github(folder: Path) -> None:
+    """Write a workflow as `snakedeploy` does."""
+    folder.mkdir()
+    workflow(folder, shipped("demo"), "gavel_report_html")
+    source = 'github("group/gavel", path="workflow/Snakefile", tag="v1")'
+    text = (folder / "Snakefile").read_text().replace(f'"{ROOT}/workflow/Snakefile"', source)
+    (folder / "Snakefile").write_text(text)
+
+
+def test_rules_from_github_use_the_installed_library(tmp_path, hosted):
+    from_github(tmp_path / "mine")
+    found = jobs(snakemake(tmp_path / "mine", "-n", PYTHONPATH=str(SCRIPTS), **hosted))
+    assert found["mine"] == found["gavel_prepare_data"] == found["gavel_report_html"] == 1
+
+
+def test_without_the_library_rules_from_github_say_what_to_install(tmp_path, hosted):
+    """Its finder does not find it, as where only Snakemake is installed."""
+    from_github(tmp_path / "mine")
+    hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'gavel' else f(n, *a)"
+    (tmp_path / "hide").mkdir()
+    (tmp_path / "hide" / "sitecustomize.py").write_text(hide)
+    said = snakemake(tmp_path / "mine", "-n", status=1, PYTHONPATH=str(tmp_path / "hide"), **hosted)
+    assert "Gavel's library is missing; install it beside Snakemake, in the version of these rules: pip" in said

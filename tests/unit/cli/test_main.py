@@ -29,9 +29,9 @@ def test_alone_it_shows_its_help(capsys):
     assert alone.out == shown(capsys, "--help") and alone.err == ""
 
 
-def test_the_version_is_the_package_s(capsys):
+def test_the_version_is_the_package_s_and_the_citation_s(capsys):
     assert shown(capsys, "--version") == f"gavel {__version__}\n"
-    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_the_help_lists_the_commands_and_no_old_name(capsys):

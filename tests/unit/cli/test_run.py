@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -39,6 +40,19 @@ def refused(capsys, *arguments: str) -> str:
 
 def test_a_study_runs_on_all_cores_up_to_its_report(command):
     assert command(DEMO) == [*SNAKEFILE, "--cores", "all", "--configfile", DEMO]
+
+
+def test_a_shipped_study_runs_from_any_folder(command, tmp_path):
+    assert command("config/demo.yaml") == command(DEMO)
+    assert "Written by `gavel run config/demo.yaml --smoke`" in smoke_config(command, "config/demo.yaml")
+    own = tmp_path / "config" / "demo.yaml"
+    own.parent.mkdir()
+    own.write_text((ROOT / "config/minimal.yaml").read_text())
+    assert command("config/demo.yaml")[-1] == "config/demo.yaml"
+
+
+def smoke_config(command, name: str) -> str:
+    return Path(command(name, "--smoke")[-1]).read_text()
 
 
 def test_targets_and_options_may_come_in_any_order(command):

@@ -85,6 +85,12 @@ def test_the_last_attempt_counts():
     assert the_job("sft").error == "third"
 
 
+def test_an_empty_log_is_of_a_job_that_has_not_begun():
+    write_text("results/small/logs/data.log", "")
+    job = the_job("data")
+    assert (job.state, job.error, job.attempts) == ("stopped", "has not begun", ())
+
+
 def test_each_attempt_has_its_times():
     path = Path("results/small/logs/sft.log")
     lines = ["2026-11-30 01:00:00 sft: started, process 1", "2026-11-30 01:00:30 step 1", "no time here"]

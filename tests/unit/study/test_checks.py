@@ -173,8 +173,12 @@ def machine(monkeypatch):
 @pytest.mark.parametrize(
     ("package", "study", "message"),
     [
-        ("peft", training(sft={"lora": Lora()}), "^sft.lora needs the package peft, .* pip install peft$"),
-        ("peft", training(rl={"lora": Lora()}), "^rl.lora needs the package peft, .* pip install peft$"),
+        (
+            "peft",
+            training(sft={"lora": Lora()}),
+            r"^sft.lora needs the package peft, .* pip install 'gavel-rl\[lora\]'$",
+        ),
+        ("peft", training(rl={"lora": Lora()}), r"^rl.lora needs the package peft, .* pip install 'gavel-rl\[lora\]'$"),
         ("vllm", training(rl={"vllm": Vllm()}, gpus=1), "^rl.vllm needs the package vllm, .* `make install-vllm`"),
         (
             "vllm",
@@ -184,7 +188,7 @@ def machine(monkeypatch):
         (
             "deepspeed",
             training(distributed="deepspeed", processes=2),
-            r"^compute.distributed 'deepspeed' needs the package deepspeed, .* pip install -e '.\[deepspeed\]'$",
+            r"^compute.distributed 'deepspeed' needs the package deepspeed, .* pip install 'gavel-rl\[deepspeed\]'$",
         ),
     ],
 )

@@ -121,7 +121,7 @@ def page(configs: list[str], assumed: Assumptions, overlays: Sequence[str] = (),
 
 
 def studies_in(name: str, overlays: Sequence[str] = (), settings: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """Title -> resolved config of a YAML file; for a sweep, one per variant, as if each ran alone.
+    """Title -> resolved config of a YAML file, also a shipped one; for a sweep, one per variant, each as if alone.
 
     Args:
         overlays, settings: changes (`gavel.study.config_files.read_changed`).

@@ -15,6 +15,7 @@ from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files
 from gavel.study.layout import Layout
+from gavel.study.results_version import check_version
 from gavel.study.rules import RULES, rule_of_benchmark
 from gavel.study.schema.study import Compute
 
@@ -52,6 +53,7 @@ def resources(options: argparse.Namespace) -> None:
     """`gavel resources`: print the comparison."""
     if not 1 <= options.margin < math.inf:
         raise InputError(f"--margin {options.margin:g}: give a number of 1 or more")
+    check_version(options.results)
     files = Layout(options.results)
     print(page(used_resources(Path(files.benchmarks)), requested_resources(Path(files.config)), options.margin), end="")
 

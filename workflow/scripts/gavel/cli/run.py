@@ -28,7 +28,8 @@ def add_run(commands: Commands) -> None:
         help="train and evaluate: run a study, or continue it where it stopped",
         description="Runs Snakemake, which runs every job whose results are missing or outdated, up to the report. "
         "Paths in the config are relative to the working directory or the project's folder, results_dir to the "
-        "working directory. The exit status is Snakemake's; 2 if the config is invalid.",
+        "working directory. STUDY.yaml may also be a study that ships with Gavel, such as config/demo.yaml. The exit "
+        "status is Snakemake's; 2 if the config is invalid.",
         examples=[
             "run mine.yaml --smoke",
             "run mine.yaml --set rl.steps=20 --set student.model=models/mine",
@@ -70,17 +71,14 @@ def run(options: argparse.Namespace) -> None:
 
 def snakemake_command(options: argparse.Namespace) -> list[str]:
     """The command line. `--configfile` comes last, because it would take targets for further files."""
-    snakefile = ROOT / "Snakefile"
-    if not snakefile.exists():
-        raise InputError(f"{snakefile}: no such file; install Gavel from a clone of its repository (make install)")
     where = ["--cores", options.cores or "all"]
     if options.slurm:
         where = ["--workflow-profile", str(Path(SLURM) if Path(SLURM).is_dir() else ROOT / SLURM)]
     more = [*(["--dry-run"] if options.dry_run else []), *options.snakemake]
-    command = [sys.executable, "-m", "snakemake", *options.targets, "--snakefile", str(snakefile)]
+    command = [sys.executable, "-m", "snakemake", *options.targets, "--snakefile", str(ROOT / "Snakefile")]
     changed = [f"{key}={json.dumps(value)}" for key, value in config_files.nested(options.settings).items()]
     more += ["--config", *changed] if changed else []
-    return [*command, *where, *more, "--configfile", options.config, *options.overlays]
+    return [*command, *where, *more, "--configfile", *map(config_files.find, [options.config, *options.overlays])]
 
 
 def _smoke_config(options: argparse.Namespace) -> str:

@@ -13,6 +13,7 @@ from gavel.common.errors import InputError
 from gavel.study import config_files
 from gavel.study.layout import Layout
 from gavel.study.remaining import weights, work
+from gavel.study.results_version import check_version
 from gavel.study.schema.study import fill_defaults
 from gavel.study.smoke import SMOKE_CONFIG
 from gavel.study.status import Job, Run, Stage, Status, status
@@ -63,11 +64,13 @@ def folders(
         overlays, settings: changes of a config (`gavel.study.config_files.read_changed`).
 
     Raises:
-        InputError: there is no such file or folder, or no study has run in the folder.
+        InputError: there is no such file or folder, no study has run in the folder, or a newer version of Gavel has.
     """
     path = Path(name)
-    if path.is_file():
-        yield from ((study["results_dir"], study) for study in studies_in(name, overlays, settings).values())
+    if Path(config_files.find(name)).is_file():
+        for study in studies_in(name, overlays, settings).values():
+            check_version(study["results_dir"])
+            yield study["results_dir"], study
         return
     if not path.is_dir():
         raise InputError(f"{name}: no such file or folder; name a study's results folder or its config")
@@ -82,6 +85,7 @@ def folders(
 
 def _config(folder: Path) -> dict[str, Any] | None:
     """The config in a results folder; before the report is there, only a smoke run has one."""
+    check_version(folder)
     if (written := Path(Layout(folder).config)).exists():
         return fill_defaults(config_files.read(written))
     if (smoke := folder / SMOKE_CONFIG).exists():

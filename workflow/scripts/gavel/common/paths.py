@@ -2,8 +2,18 @@
 
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[4]
-SCRIPTS = ROOT / "workflow" / "scripts"  # the rules' scripts; this library is among them
+LIBRARY = Path(__file__).resolve().parents[1]  # the package `gavel`
+
+
+def project(library: Path) -> Path:
+    """The folder with Snakefile, workflow, config, profiles and resources: the copy that a wheel carries inside the
+    library, or else the clone that the library is in."""
+    carried = library / "_project"  # setup.py puts it there
+    return carried if carried.is_dir() else library.parents[2]
+
+
+ROOT = project(LIBRARY)
+SCRIPTS = ROOT / "workflow" / "scripts"  # the rules' scripts
 PROMPTS = ROOT / "resources" / "prompts"  # those that ship with Gavel
 ACCELERATE = ROOT / "workflow" / "accelerate"  # one launcher configuration per file
 

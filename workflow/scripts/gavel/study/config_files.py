@@ -17,6 +17,7 @@ import yaml
 from gavel.common.errors import InputError
 from gavel.common.files import NOT_UTF8, has_lone_surrogate
 from gavel.common.nested import merge
+from gavel.common.paths import ROOT
 from gavel.common.redaction import displayable_value
 
 DEFAULT = "config/config.yaml"  # the default study, relative to the working directory
@@ -54,8 +55,14 @@ def check_command_line(files: Sequence[str | Path], overrides: Iterable[str], co
         read(DEFAULT)
 
 
+def find(name: str | Path) -> str:
+    """The path of a config file: from the working directory, or else one that ships with Gavel (`config/demo.yaml`)."""
+    shipped = ROOT / name
+    return str(shipped) if shipped.is_file() and not Path(name).exists() else str(name)
+
+
 def read_changed(name: str | Path, overlays: Iterable[str | Path] = (), settings: Sequence[str] = ()) -> dict[str, Any]:
-    """A study's config with changes, as Snakemake merges them.
+    """A study's config with changes, as Snakemake merges them; files are found as `find` finds them.
 
     Args:
         overlays: files with the keys that they change, such as the paths on one machine; later ones win.
@@ -64,9 +71,9 @@ def read_changed(name: str | Path, overlays: Iterable[str | Path] = (), settings
     Raises:
         InputError: as `read` does, or an entry is malformed.
     """
-    found = read(name)
+    found = read(find(name))
     for overlay in overlays:
-        found = merge(found, read(overlay))
+        found = merge(found, read(find(overlay)))
     return merge(found, nested(settings))
 
 

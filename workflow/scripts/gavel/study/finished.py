@@ -7,6 +7,7 @@ from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.study import config_files, resolve
 from gavel.study.layout import Layout
+from gavel.study.results_version import check_version
 from gavel.study.schema.study import fill_defaults
 
 
@@ -19,8 +20,10 @@ def read_config(results: str | Path, config: str | Path | None = None) -> dict[s
         config: the study's YAML file, for a study that has no report yet.
 
     Raises:
-        InputError: there is no such folder, no study has written its config there, or it is malformed.
+        InputError: there is no such folder, no study has written its config there, it is malformed, or a newer version
+            of Gavel has written it.
     """
+    check_version(results)
     if config is not None:
         return resolve.read(config, ROOT)
     files = Layout(results)

@@ -29,6 +29,7 @@ class Layout:
         self.live = f"{root}/live.html"  # of `gavel watch`
         self.figures = f"{root}/figures"  # folder
         self.config = f"{root}/config.yaml"  # as resolved
+        self.version = f"{root}/version.json"  # of Gavel (`gavel.study.results_version`)
         self.metrics = f"{root}/metrics.csv"
         self.comparisons = f"{root}/comparisons.csv"
         self.seeds = f"{root}/seeds.csv"

@@ -20,7 +20,7 @@ PROJECT = ("benchmarks", "config", "docs", "envs", "examples", "profiles", "reso
 RESERVED_NAMES = (
     "README.md benchmarks comparisons.csv config.yaml data evaluation figures hub judge live.html lm_eval logs "
     "metrics.csv mlartifacts mlflow.db mlflow.db-journal mlflow.db.lock models published questions.parquet replay "
-    "report.html rollouts.csv runs samples.parquet seeds.csv slurm state unfinished withheld"
+    "report.html rollouts.csv runs samples.parquet seeds.csv slurm state unfinished version.json withheld"
 ).split()
 
 

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -228,7 +229,7 @@ def _state(folder: Path, log: Path, of: str, text: str) -> tuple[State, str | No
 
 def _attempts(text: str, running: bool) -> Iterator[tuple[float, float]]:
     starts = [match.start() for match in STARTED.finditer(text)]
-    for start, end in zip(starts, [*starts[1:], None], strict=True):
+    for start, end in pairwise([*starts, None]):
         times = [_seconds(found) for found in TIME.findall(text[start:end])]
         yield times[0], time.time() if running and end is None else times[-1]
 

@@ -24,6 +24,7 @@ from gavel.report.results import Results, load
 from gavel.report.sections import controls, judge_benchmark, judge_training
 from gavel.study import config_files
 from gavel.study.layout import Layout
+from gavel.study.results_version import check_version
 
 # Types of the config keys that the page reads; all are optional, and other keys may be from another version. The schema
 # is not imported, because every change there would then rerun the page; a test compares both.
@@ -188,8 +189,10 @@ def load_study(folder: str | Path, complete: Callable[[dict[str, Any]], dict[str
         complete: adds the keys that a config from an earlier version lacks.
 
     Raises:
-        InputError: the folder has no finished study, or one of its files is malformed.
+        InputError: the folder has no finished study, one of its files is malformed, or a newer version of Gavel has
+            written it.
     """
+    check_version(folder)
     path = Path(Layout(folder).config)
     if not path.is_file():
         raise InputError(
