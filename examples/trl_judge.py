@@ -1,4 +1,4 @@
-"""TRL's GRPOTrainer with Gavel's judge as its reward, and Gavel's alarm for reward hacking; docs/trl.md explains it.
+"""TRL's GRPOTrainer with Gavel's judge as its reward, and its alarm for reward hacking; docs/how-to/trl.md explains it.
 
 python examples/trl_judge.py --steps 40
 """

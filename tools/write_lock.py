@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 # Lock file -> extras of pyproject.toml that it adds to the project's dependencies; each includes the previous file.
 LOCKS = {
     "requirements.lock": ("lora", "slurm"),
-    "requirements-dev.lock": ("dev",),
+    "requirements-dev.lock": ("dev", "docs"),
     "requirements-servers.lock": ("servers", "deepspeed"),
 }
 

@@ -1,8 +1,8 @@
-"""Write the result tables and figures of README.md and docs/*.md from finished studies; none is written by hand.
+"""Write the result tables and figures of README.md and docs/studies from finished studies; none is written by hand.
 
-README.md has those of the default study; docs/<name>.md has those of the sweep in results/<name>, or of the study with
-controls there, if it was run. docs/collapse.md and the report have the errors of the monitor's rule over the sweeps in
-`WATCHED`; `gavel judge` has what the judges of the first of them did.
+README.md has those of the default study; docs/studies/<name>.md has those of the sweep in results/<name>, or of the
+study with controls there, if it was run. docs/studies/monitor.md and the report have the errors of the monitor's rule
+over the sweeps in `WATCHED`; `gavel judge` has what the judges of the first of them did.
 """
 
 import csv
@@ -24,6 +24,7 @@ from gavel.study.layout import Layout
 from gavel.study.schema.study import fill_defaults
 
 ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "studies"
 # The sweeps over whose runs the monitor's errors are counted, and the settings of its rule.
 WATCHED = ("dial", "bias")
 DROPS, PATIENCES = (0.02, 0.05, 0.1, 0.15, 0.2), (1, 2, 3)
@@ -82,7 +83,7 @@ def compared(page: str) -> str:
     studies = {variant: load_study(folder / variant) for variant in about["variants"]}
     first = comparison_page.test_sets(studies)[0]
     for path in sorted(Path(Layout(folder).figures).glob(f"*-{first}-greedy.svg")):
-        shutil.copy(path, ROOT / "docs" / f"{page}.svg")
+        shutil.copy(path, PAGES / f"{page}.svg")
     parts = [comparison_page.headline_sentence(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
     if about["axis"] == "judge_tokens":
         parts += ["Cost and gain of each judge, with 95 % intervals:", markdown(judge_cost.cost_table(studies))]
@@ -116,7 +117,7 @@ def trained(page: str, variant: str, study: Results) -> list[str]:
         return []
     parts = [f"`{variant}`: {judge_training.summary(study, stages)}"]
     for path in sorted(Path(study.files.figures).glob("judge-training-judge-benchmark.svg")):
-        shutil.copy(path, ROOT / "docs" / f"{page}-{variant}.svg")
+        shutil.copy(path, PAGES / f"{page}-{variant}.svg")
         parts.append(f"![The judge of {variant} on the judge benchmark]({page}-{variant}.svg)")
     if (gains := judge_training.gain_table(study, stages)).rows:
         parts.append(markdown(gains))
@@ -227,10 +228,8 @@ if __name__ == "__main__":
     results = ROOT / "results"
     if Path(Layout(results).metrics).exists():
         fill(ROOT / "README.md", result(results))
-        shutil.copy(
-            Path(Layout(results).figures, "accuracy-against-lambda-main-greedy.svg"), ROOT / "docs" / "accuracy.svg"
-        )
-    for page in sorted((ROOT / "docs").glob("*.md")):
+        shutil.copy(Path(Layout(results).figures, "accuracy-against-lambda-main-greedy.svg"), PAGES / "default.svg")
+    for page in sorted(PAGES.glob("*.md")):
         folder = Layout(results).variant(page.stem)
         if Path(folder.config).exists():  # a study; a sweep's variants have one each
             fill(page, controlled(Path(folder.root)))
@@ -241,4 +240,4 @@ if __name__ == "__main__":
         judge_qualities(watched[0])
     if all(Path(Layout(folder).report).exists() for folder in watched):
         parts = [part for folder in watched for part in sorted(folder.iterdir()) if Path(Layout(part).config).exists()]
-        fill(ROOT / "docs" / "collapse.md", monitor_errors(parts))
+        fill(PAGES / "monitor.md", monitor_errors(parts))

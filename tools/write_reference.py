@@ -1,5 +1,5 @@
-"""Generate the config's JSON schema and reference, envs/gavel.yaml, docs/cost.md and the columns in docs/results-api.md
-from their sources."""
+"""Generate from their sources: the config's JSON schema and reference, envs/gavel.yaml, docs/reference/cost.md and the
+columns in docs/reference/python.md."""
 
 import inspect
 import re
@@ -23,9 +23,9 @@ def schema_text() -> str:
     return yaml.safe_dump(study.schema(), sort_keys=False, allow_unicode=True, width=110)
 
 
-def readme_text(readme: str) -> str:
-    """config/README.md with its reference part regenerated."""
-    return _with_reference(readme, reference())
+def config_text(page: str) -> str:
+    """docs/reference/config.md with its keys regenerated."""
+    return _with_reference(page, reference())
 
 
 def _with_reference(page: str, text: str) -> str:
@@ -72,7 +72,7 @@ def frames_text() -> str:
 
 
 def results_text(page: str) -> str:
-    """docs/results-api.md with its columns regenerated."""
+    """docs/reference/python.md with its columns regenerated."""
     return _with_reference(page, frames_text())
 
 
@@ -88,14 +88,14 @@ def environment_text() -> str:
 
 
 def cost_text() -> str:
-    """docs/cost.md: the output of `gavel cost` for the two studies that need GPUs."""
+    """docs/reference/cost.md: the output of `gavel cost` for the two studies that need GPUs."""
     return page([f"config/gsm8k-{size}.yaml" for size in ("125m", "6.7b")], Assumptions())
 
 
 if __name__ == "__main__":
-    readme, results = ROOT / "config" / "README.md", ROOT / "docs" / "results-api.md"
+    keys, results = (ROOT / "docs" / "reference" / name for name in ("config.md", "python.md"))
     write_text(ROOT / "workflow" / "schemas" / "config.schema.yaml", schema_text())
-    write_text(readme, readme_text(readme.read_text()))
+    write_text(keys, config_text(keys.read_text()))
     write_text(ROOT / "envs" / "gavel.yaml", environment_text())
-    write_text(ROOT / "docs" / "cost.md", cost_text())
+    write_text(ROOT / "docs" / "reference" / "cost.md", cost_text())
     write_text(results, results_text(results.read_text()))

@@ -1,4 +1,4 @@
-"""Write docs/what-has-been-run.md from the records in tests/records; none of its rows is written by hand.
+"""Write docs/project/what-has-been-run.md from the records in tests/records; none of its rows is written by hand.
 
 A test that trains, evaluates or judges says what it has run: `record_run(engine="vllm-colocate", algorithm="grpo")`
 (the fixture in tests/conftest.py). With `pytest --record-runs` a test that passes leaves these lines in the file of
@@ -20,7 +20,7 @@ from gavel.training.rl.algorithms import ALGORITHMS
 
 ROOT = Path(__file__).parents[1]
 TESTS, RECORDS = ROOT / "tests", ROOT / "tests" / "records"
-PAGE = ROOT / "docs" / "what-has-been-run.md"
+PAGE = ROOT / "docs" / "project" / "what-has-been-run.md"
 ENGINES = {
     "transformers": "transformers, in the job",
     "vllm-colocate": "vLLM, in the job",
@@ -114,7 +114,7 @@ def _code() -> dict[str, Any]:
         return {"commit": commit, "changed": False}
     git = ["git", "-C", str(ROOT)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    others = [".", ":!tests/records", ":!docs/what-has-been-run.md"]
+    others = [".", ":!tests/records", ":!docs/project/what-has-been-run.md"]
     status = [*git, "status", "--porcelain", "--", *others]
     changes = subprocess.run(status, check=True, stdout=subprocess.PIPE, text=True).stdout
     return {"commit": commit.strip(), "changed": bool(changes.strip())}
@@ -143,7 +143,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         processes = f"{run.processes}, {run.distributed}" if run.distributed else "1"
         place = environments.index(_environment(row)) + 1
         cells = [ENGINES[run.engine], f"`{run.algorithm}`", processes, *marks, run.model, run.device, row["date"]]
-        test = f"[{name.partition('[')[0]}](../{path})"
+        test = f"[{name.partition('[')[0]}](../../{path})"
         lines.append("| " + " | ".join([*cells, f"({place})", test]) + " |")
     lines += ["", "Environments:", ""]
     lines += [f"{number}. {text}" for number, text in enumerate(environments, start=1)]

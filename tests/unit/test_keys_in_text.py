@@ -8,7 +8,10 @@ from gavel.common.paths import ROOT
 from gavel.study.schema import study as schema
 from helpers.fragments import KEYS, check_fragments, fragments
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
+]
 NAMED = re.compile(rf"(?<![\w./*@])(?:{'|'.join(KEYS)})(?:\.(?:\w+|<\w+>))+")  # a key, or a file
 FILES = (".csv", ".json", ".jsonl", ".md", ".yaml", ".zip")
 
@@ -20,7 +23,11 @@ def exists(path: str) -> bool:
 
 
 def test_pages_show_fragments():
-    for name, section in (("README.md", "judge"), ("config/README.md", "sweep"), ("docs/tracking.md", "tracking")):
+    for name, section in (
+        ("README.md", "judge"),
+        ("docs/how-to/sweeps.md", "sweep"),
+        ("docs/how-to/mlflow.md", "tracking"),
+    ):
         assert [section] in [list(found) for found in fragments((ROOT / name).read_text(encoding="utf-8"))]
 
 

@@ -10,7 +10,7 @@ from gavel.common.paths import ROOT
 
 PAGES = [
     path
-    for pattern in ("*.md", "config/*.md", "docs/*.md", "results/*.md", "benchmarks/*.md")
+    for pattern in ("*.md", "config/*.md", "docs/**/*.md", "results/*.md", "benchmarks/*.md")
     for path in sorted(ROOT.glob(pattern))
 ]
 LINK = re.compile(r"\]\(([^)\s]+)\)")

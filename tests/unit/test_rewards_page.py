@@ -9,7 +9,7 @@ from gavel.common.paths import ROOT
 from gavel.study.schema.training import Rl
 from gavel.training.rl.reward_terms import RewardTerm, RewardTermSettings
 
-PAGE = (ROOT / "docs" / "rewards.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "rewards.md").read_text()
 BLOCKS = [textwrap.dedent(block) for block in re.findall(r"(?:^(?:    .*)?\n)*^    .*\n", PAGE, re.MULTILINE)]
 GATE, TERM, FILTER = BLOCKS
 

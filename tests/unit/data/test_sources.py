@@ -271,7 +271,7 @@ def test_a_study_reports_how_many_rows_it_skipped(written, tmp_path, capsys):
 
 
 def test_every_reader_is_a_choice_of_the_config_and_stands_in_its_reference():
-    reference = (ROOT / "config/README.md").read_text()
+    reference = (ROOT / "docs/reference/config.md").read_text()
     (line,) = [line for line in reference.splitlines() if line.startswith("| `reader` |")]
     source = study.schema()["$defs"]["Source"]["properties"]["reader"]
     assert source["enum"] == ["generator", *READERS]

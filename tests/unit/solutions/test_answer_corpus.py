@@ -1,5 +1,5 @@
-"""The verifier's own error rates, by class of text. `pytest -rP` shows the table; docs/evaluation.md has it too, beside
-two other verifiers (`benchmarks/verifier.py`)."""
+"""The verifier's own error rates, by class of text. `pytest -rP` shows the table; docs/reference/metrics.md has it too,
+beside two other verifiers (`benchmarks/verifier.py`)."""
 
 from gavel.solutions.verifier import verify
 from helpers.answer_corpus import HELD_OUT, Row, constructed, rates, table, written

@@ -550,19 +550,19 @@ def test_generated_files_are_current():
     assert (ROOT / "workflow/schemas/config.schema.yaml").read_text() == write_reference.schema_text(), (
         "run `make docs`"
     )
-    readme = (ROOT / "config/README.md").read_text()
-    assert readme == write_reference.readme_text(readme), "run `make docs`"
-    assert (ROOT / "docs/cost.md").read_text() == write_reference.cost_text(), "run `make docs`"
-    results = (ROOT / "docs/results-api.md").read_text()
+    keys = (ROOT / "docs/reference/config.md").read_text()
+    assert keys == write_reference.config_text(keys), "run `make docs`"
+    assert (ROOT / "docs/reference/cost.md").read_text() == write_reference.cost_text(), "run `make docs`"
+    results = (ROOT / "docs/reference/python.md").read_text()
     assert results == write_reference.results_text(results), "run `make docs`"
     assert (ROOT / "envs/gavel.yaml").read_text() == write_reference.environment_text(), "run `make docs`"
 
 
-def test_every_key_stands_in_the_readme():
-    readme = (ROOT / "config/README.md").read_text()
+def test_every_key_stands_in_the_reference():
+    page = (ROOT / "docs/reference/config.md").read_text()
     for section in objects(config_study.schema()):
         for key in section["properties"]:
-            assert f"| `{key}` |" in readme
+            assert f"| `{key}` |" in page
 
 
 def test_results_may_lie_in_the_home_folder_but_not_be_it(monkeypatch, tmp_path):

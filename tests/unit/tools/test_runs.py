@@ -1,4 +1,4 @@
-"""docs/what-has-been-run.md has the rows that tests recorded, and no others."""
+"""docs/project/what-has-been-run.md has the rows that tests recorded, and no others."""
 
 import re
 
@@ -91,5 +91,5 @@ def test_equal_runs_are_one_row_with_the_latest_date():
     late = row | {"test": f"{FILE}.py::test_b", "date": "2026-11-02", "versions": {"torch": "2.13.0"}}
     text = write_runs.page([late, early])
     (line,) = (line for line in text.splitlines() if "`grpo`" in line)
-    assert f"2026-11-02 | (1) | [test_b](../{FILE}.py)" in line
+    assert f"2026-11-02 | (1) | [test_b](../../{FILE}.py)" in line
     assert "1. torch 2.13.0; commit aaaaaaaaaaaa" in text and "2.12" not in text

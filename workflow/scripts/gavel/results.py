@@ -1,4 +1,4 @@
-"""The results of a study as pandas frames: `gavel.results.load("results")`; docs/results-api.md shows how."""
+"""The results of a study as pandas frames: `gavel.results.load("results")`; docs/reference/python.md shows how."""
 
 from gavel.frames.study import JudgeResults, StudyResults, load
 

@@ -1,4 +1,4 @@
-"""Gavel's judge and its alarm for reward hacking as parts of your own TRL script; docs/trl.md shows how."""
+"""Gavel's judge and its alarm for reward hacking as parts of your own TRL script; docs/how-to/trl.md shows how."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypedDict, cast

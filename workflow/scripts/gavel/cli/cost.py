@@ -142,7 +142,7 @@ def _assumptions(a: Assumptions) -> str:
 - A pairwise judge reads two responses per prompt, and each pair in both orders. A chain-of-thought judge reads its
   prompt once to reason and once for each verdict, with its reasoning. "Judged" counts all tokens that the judge reads
   and writes. Shared prefixes are counted every time, although Gavel and most servers compute them once, which saves
-  more than half of a round robin (measured in docs/judges.md).
+  more than half of a round robin (measured in docs/explanation/judges.md).
 - Operations, per parameter and token: 2 for reading or writing, 6 for training (Kaplan et al. 2020, arXiv 2001.08361,
   section 2.1), 8 with gradient checkpointing. Attention over the context is left out.
 - Rates: a GPU's peak is {a.peak / 1e12:g} · 10¹² operations per second. Training reaches {a.training:.0%} of it,
@@ -151,7 +151,7 @@ def _assumptions(a: Assumptions) -> str:
 - "GPU hours" are of GPUs in use. "Held" counts all GPUs allocated to a job, its server's too.
 - Memory is that of one process, in GiB: weights, gradients, AdamW's two states, other models, the KV cache ("keys and
   values"), activations, logits, and the process itself ("base"). Measured peaks of SFT, GRPO and PPO were within a
-  factor of 1.5 of such sums on a CPU ([benchmarks](../benchmarks/README.md)). The lengths come from a sample of the
+  factor of 1.5 of such sums on a CPU ([benchmarks](../../benchmarks/README.md)). The lengths come from a sample of the
   study's questions and labelled solutions if they and the student are here; otherwise they are the ones above, and the
   longest prompt has twice as many tokens. "At most" takes the maximum length for every response. Sampling and serving
   with vLLM have no row: vLLM takes the fraction of memory that it is given.

@@ -18,7 +18,7 @@ def add_explain(commands: Commands) -> None:
         commands,
         "explain",
         help="what a config key means, which values it takes, and its default",
-        description="For a section, lists its keys. All of them are in config/README.md.",
+        description="For a section, lists its keys. All of them are in docs/reference/config.md.",
         examples=["explain rl.kl_coefficient", "explain rl", "explain judge.watch"],
     )
     parser.add_argument(

@@ -110,7 +110,7 @@ def _answer(decision: Decision, metrics: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "For orientation only: GRPO without labels changed the accuracy of a tiny student by "
         f"{gain} points ({low} to {high}) under a simulated judge with an AUC within questions of "
-        f"{near.auc_within:.2f}, Youden's J {near.youden_j:.2f} (docs/dial.md)."
+        f"{near.auc_within:.2f}, Youden's J {near.youden_j:.2f} (docs/studies/dial.md)."
     )
 
 

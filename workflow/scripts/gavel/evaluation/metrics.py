@@ -2,7 +2,8 @@
 
 Every metric is a mean over questions of one value per question (`gavel.evaluation.question_values`), so intervals and
 paired tests (`gavel.stats.intervals`) resample questions. Runs are summarised, compared in pairs, and averaged over
-seeds; perturbed sets are compared with their seed questions (drop rates). docs/evaluation.md defines every metric.
+seeds; perturbed sets are compared with their seed questions (drop rates). docs/reference/metrics.md defines every
+metric.
 """
 
 import csv

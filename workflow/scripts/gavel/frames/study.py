@@ -142,7 +142,7 @@ class StudyResults:
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """Every metric of every run on every test set, with its interval (`metrics.csv`; docs/evaluation.md).
+        """Every metric of every run on every test set, with its interval (`metrics.csv`; docs/reference/metrics.md).
 
         Columns:
             run (str): the run

@@ -8,7 +8,7 @@ from gavel.judge.verdict import MAX_MISSING
 from gavel.judge_eval.calibration import MIN_QUESTIONS
 
 # Minimum AUC within questions, where a config sets none. It lies between the AUCs of judges under which a tiny student
-# lost (up to 0.80) and gained (from 0.9): docs/judges.md.
+# lost (up to 0.80) and gained (from 0.9): docs/tutorials/judge.md.
 MIN_AUC = 0.85
 MIN_DISTANCE = 0.005  # distance of an AUC from the minimum below which the number of questions is not estimated
 TRAIN = "train, and watch the monitor: a judge that is good on today's responses may be hacked by tomorrow's"

@@ -1,8 +1,8 @@
 """Settings that several kinds of training have in common.
 
 The dataclasses of settings, here and beside each kind of training, have no defaults: a resolved config holds every
-key. config/README.md (from `gavel.study.schema`) gives defaults and allowed values. A job cannot import the schema,
-because an edit of a key's description must rerun nothing.
+key. docs/reference/config.md (from `gavel.study.schema`) gives defaults and allowed values. A job cannot import the
+schema, because an edit of a key's description must rerun nothing.
 """
 
 from dataclasses import dataclass

@@ -56,7 +56,7 @@ def calibration_figure(results: Results) -> Figure:
             )
         figure.caption += (
             "Gain: what GRPO without labels gained under simulated judges of several qualities, in a study of "
-            "a tiny student (docs/dial.md); for orientation only."
+            "a tiny student (docs/studies/dial.md); for orientation only."
         )
     return figure
 

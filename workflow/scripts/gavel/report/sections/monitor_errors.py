@@ -40,16 +40,15 @@ def monitor_errors(results: Results) -> str | None:
     setting = f"collapse_drop {rules['collapse_drop']:g}, collapse_patience {rules['collapse_patience']}"
     row = _row(results)
     if row is None:
-        return (
-            f"The monitor's errors are not measured for this setting ({setting}); docs/collapse.md has them for others."
-        )
+        others = "docs/studies/monitor.md has them for others"
+        return f"The monitor's errors are not measured for this setting ({setting}); {others}."
     fell = f" ({row.fell:.0f} of the flagged runs had lost correctness all the same)" if row.fell else ""
     return (
         f"How often this rule is wrong ({setting}): on short runs of a tiny student under simulated judges, validated "
         f"every 4 steps on 200 questions, it flagged {_share(row, 'false_alarms')} of {row.clean:.0f} runs without "
         f"reward hacking{fell} and missed {_share(row, 'missed')} of {row.hacked:.0f} with it{_delay(row)}. It is "
         "silent where the judge's reward falls with the accuracy. Other students, judges and validation sets may "
-        "differ (docs/collapse.md)."
+        "differ (docs/studies/monitor.md)."
     )
 
 

@@ -1,4 +1,4 @@
-"""The typed config: the source of defaults, validation, the JSON schema and the reference in config/README.md.
+"""The typed config: the source of defaults, validation, the JSON schema and the reference in docs/reference/config.md.
 
 Jobs must not import it, since its descriptions would become part of their digests. The Snakefile validates with it and
 passes plain values on, so that a changed key reruns only the rules that use it.

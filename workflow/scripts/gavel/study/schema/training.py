@@ -228,7 +228,7 @@ class SignalGate(Section):
         0.25,
         description="Minimum correlation between the judge's advantages (a score minus its mean over the question's "
         "responses) and those of a reward for correctness; checked if the judge rewards any run. In the toy world, no "
-        "judge below 0.25 made a student better (docs/dial.md). null sets no limit.",
+        "judge below 0.25 made a student better (docs/studies/dial.md). null sets no limit.",
     )
     on_weak: Literal["warn", "stop"] = Field(
         "warn", description="Beyond a limit: `warn` in the log and the report, or `stop` before RL."
