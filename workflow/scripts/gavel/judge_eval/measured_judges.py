@@ -1,4 +1,4 @@
-"""What simulated judges of several qualities did to a tiny student, as measured by the study in docs/studies/dial.md."""
+"""What simulated judges of several qualities did to a tiny student: measured by the study in docs/studies/dial.md."""
 
 import csv
 from functools import cache
