@@ -39,6 +39,33 @@ def test_figures_are_those_of_the_library(file, tiny, capsys):
     assert found["solutions_per_second"] > 0
 
 
+def test_details_have_the_score_of_every_row(file, tiny, tmp_path, capsys):
+    out = tmp_path / "scores.jsonl"
+    assert main(["judge", str(file), "--judge", tiny, "--details", str(out)]) == 0
+    given, found = ([json.loads(line) for line in path.open()] for path in (file, out))
+    assert [row["row"] for row in found] == list(range(20))
+    assert [row["correct"] for row in found] == [row["correct"] for row in given]
+    scores = scores_of(load.load(model=tiny), [r["question"] for r in given], [r["response"] for r in given])
+    assert [row["probability"] for row in found] == pytest.approx(scores, abs=1e-6)
+    assert len(set(scores)) > 10 and all(0 <= row["off_label_mass"] <= 1 for row in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("judged.jsonl", [], "would overwrite the responses"),
+        ("none/scores.jsonl", [], "does not exist; create it first"),
+        ("scores.jsonl", ["--layout", "rewardbench"], "use --layout rows"),
+    ],
+)
+def test_details_that_cannot_be_written_are_found_before_the_judge_is_asked(
+    file, tmp_path, capsys, monkeypatch, name, options, message
+):
+    monkeypatch.setattr(load, "load", lambda **settings: pytest.fail("the judge was loaded"))
+    assert main(["judge", str(file), "--judge", "x", "--details", str(tmp_path / name), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     raw["judge"] = {"model": tiny, "prompting": {"labels": [" No", " Yes"]}}

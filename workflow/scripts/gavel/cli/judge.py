@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gavel.cli import output_file
 from gavel.cli.commands import Commands, add_command, fraction
 from gavel.cli.layouts import JUDGE_LAYOUTS, JudgeLayout
 from gavel.cli.rows import add_options, located_rows
 from gavel.common.errors import InputError
 from gavel.common.files import json_object as parsed
+from gavel.common.files import jsonl_lines
 from gavel.common.paths import ROOT
 from gavel.data.sources import SkippedRows
 from gavel.judge_eval.decision import MIN_AUC, Decision, decide
@@ -31,6 +33,7 @@ def add_judge(commands: Commands) -> None:
         examples=[
             "judge solutions.jsonl --judge resources/models/judge",
             "judge solutions.jsonl --judge mine.yaml --min-auc 0.9 --exit-code",
+            "judge solutions.jsonl --judge mine.yaml --details scores.jsonl",
         ],
     )
     parser.add_argument("file", metavar="FILE.jsonl", help="the responses to judge, one row per line")
@@ -52,6 +55,12 @@ def add_judge(commands: Commands) -> None:
     parser.add_argument(
         "--exit-code", action="store_true", help="exit with 0 for yes, 3 for no and 4 for unclear (2: bad input)"
     )
+    parser.add_argument(
+        "--details",
+        metavar="OUT.jsonl",
+        help="also write the judge's score of each row, with rows numbered from 0, without skipped ones; "
+        f"{output_file.HELP}",
+    )
     add_options(parser)
     parser.set_defaults(run=judge)
 
@@ -66,15 +75,21 @@ def judge(options: argparse.Namespace) -> int:
         raise InputError(
             "--min-auc and --exit-code need several responses to a question, and this layout has pairs; use `rows`"
         )
+    if options.details:
+        if options.layout != "rows":
+            raise InputError("--details: has no effect with this layout; use --layout rows")
+        output_file.check_new("--details", options.details, [options.file])
     if not options.skip_bad and Path(options.file).is_file():
         for _ in _rows(options.file, layout, None):
             pass
     skipped = SkippedRows() if options.skip_bad else None
     try:
-        metrics = layout.ask(_rows(options.file, layout, skipped), options.file, options.judge)
+        metrics, details = layout.ask(_rows(options.file, layout, skipped), options.file, options.judge)
     finally:
         if skipped:
             skipped.log_summary(options.file)
+    if options.details:
+        output_file.write("--details", options.details, jsonl_lines(details))
     if layout.note:
         metrics |= {"note": layout.note}
     if skipped:

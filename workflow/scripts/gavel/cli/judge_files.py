@@ -37,7 +37,35 @@ METRICS = (
 PARTS = {"error": "subsets", "steps": "steps"}
 
 
-def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> dict[str, Any]:
+class JudgedRows(NamedTuple):
+    """A judge's verdicts on the rows of a file, in order, and their cost.
+
+    Attributes:
+        groups: for each row, a number that identifies its question.
+        tokens_read, tokens_written: by the judge's model.
+    """
+
+    groups: list[int]
+    verdicts: list[verdict.Verdict]
+    correct: list[bool]
+    seconds: float
+    tokens_read: int
+    tokens_written: int
+
+
+class Judged(NamedTuple):
+    """A judge's metrics on a file.
+
+    Attributes:
+        details: from `judge_file`, for each row `row` (from 0), `correct`, `off_label_mass`, and `score` and
+            `probability` (`gavel.judge.verdict.Verdict`), which are None if the judge gave no verdict.
+    """
+
+    metrics: dict[str, Any]
+    details: list[dict[str, Any]]
+
+
+def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> Judged:
     """Judge every (question, response, correct) row.
 
     Args:
@@ -46,7 +74,7 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
         name: model folder, hub name, or a study's YAML file, for its judge.
 
     Returns:
-        `n`; `accuracy` at 0.5 and `accuracy_ci95`; `tpr`, `fpr` and `youden_j` with their intervals
+        As metrics, `n`; `accuracy` at 0.5 and `accuracy_ci95`; `tpr`, `fpr` and `youden_j` with their intervals
         (`gavel.judge_eval.calibration.error_rates`); `auc`; `auc_within` (None if undefined) and `auc_within_ci95`;
         `auc_within_questions`, the number of questions with both correct and incorrect responses; `margin_within`, the
         mean probability of their correct responses minus that of their incorrect ones, and `margin_within_ci95`; `ece`;
@@ -58,14 +86,20 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> d
         InputError: the file has no rows; the judge cannot be loaded or answers on no row; or the judge is pairwise and
             the rows of a question are not consecutive.
     """
-    return judge_metrics(judge_rows(rows, path, name))
+    judged = judge_rows(rows, path, name)
+    details = [
+        {"row": row, "correct": correct, "score": found.score, "probability": found.probability}
+        | {"off_label_mass": found.off_label}
+        for row, (found, correct) in enumerate(zip(judged.verdicts, judged.correct, strict=True))
+    ]
+    return Judged(judge_metrics(judged), details)
 
 
-def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> dict[str, Any]:
+def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> Judged:
     """Judge every (model, question, response, correct) row.
 
     Returns:
-        For all rows, what `gavel.cli.judge_files.judge_file` returns, with `tokens_read`, `tokens_written` and
+        As metrics, for all rows, those of `gavel.cli.judge_files.judge_file`, with `tokens_read`, `tokens_written` and
         `seconds`; and `models`: model -> the same metrics for its rows, without cost.
 
     Raises:
@@ -89,23 +123,7 @@ def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: st
         correct = [judged.correct[index] for index in indices]
         by_model[model] = judge_metrics(JudgedRows(groups, verdicts, correct, judged.seconds, 0, 0))
         del by_model[model]["solutions_per_second"]
-    return result | {"models": by_model}
-
-
-class JudgedRows(NamedTuple):
-    """A judge's verdicts on the rows of a file, in order, and their cost.
-
-    Attributes:
-        groups: for each row, a number that identifies its question.
-        tokens_read, tokens_written: by the judge's model.
-    """
-
-    groups: list[int]
-    verdicts: list[verdict.Verdict]
-    correct: list[bool]
-    seconds: float
-    tokens_read: int
-    tokens_written: int
+    return Judged(result | {"models": by_model}, [])
 
 
 def judge_rows(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> JudgedRows:
@@ -153,14 +171,14 @@ def _check_together(done: set[int], questions: Iterable[str], path: str) -> None
 
 
 def judge_metrics(judged: JudgedRows) -> dict[str, Any]:
-    """What `judge_file` returns."""
+    """The metrics of `judge_file`."""
     report = calibrate(judged.groups, judged.verdicts, judged.correct)
     missing = {key: report[key] for key in ("missing", "truncated") if report[key]}
     shown = {key: report[key] for key in METRICS} | (report["comparisons"] or {})
     return shown | {"solutions_per_second": report["n"] / judged.seconds} | missing
 
 
-def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[str, Any]:
+def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> Judged:
     """Judge pairs of responses, as the judge benchmark does (`gavel.judge_eval.benchmark`), without a cache.
 
     Args:
@@ -170,8 +188,8 @@ def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[s
         name: as for `gavel.cli.judge_files.judge_file`.
 
     Returns:
-        `n`, the number of pairs with an answer; `questions`; `accuracy` (ties count half) and `accuracy_ci95`; `auc`,
-        `auc_within` and `auc_within_ci95` of the distinct single responses (None for a pairwise judge, which has
+        As metrics, `n`, the number of pairs with an answer; `questions`; `accuracy` (ties count half) and
+        `accuracy_ci95`; `auc`, `auc_within` and `auc_within_ci95` of the distinct single responses (None for a pairwise judge, which has
         `first_bias` and `flipped` instead); `subsets` and `steps`: part -> `n`, `accuracy`, `accuracy_ci95`; the cost:
         `prompts`, `tokens_read`, `tokens_written` and `seconds`; and `missing` if the judge gave no answer on some.
 
@@ -207,7 +225,7 @@ def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> dict[s
         if part_rows := {row["part"]: {"n": row["n"], **_accuracy(row)} for row in parts if row["by"] == by}:
             result[title] = part_rows
     result |= {key: cost[key] for key in COSTS}
-    return result | ({"missing": overall["missing"]} if overall["missing"] else {})
+    return Judged(result | ({"missing": overall["missing"]} if overall["missing"] else {}), [])
 
 
 def _accuracy(row: dict[str, Any]) -> dict[str, Any]:

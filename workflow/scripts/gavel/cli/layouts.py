@@ -5,13 +5,16 @@ To add one, write a function and add a line to `SCORE_LAYOUTS` or `JUDGE_LAYOUTS
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gavel.cli.rows import quote_answer, quote_value
 from gavel.common.errors import InputError
 from gavel.data import lm_eval
 from gavel.solutions import answer_types
 from gavel.solutions.verifier import extract, verify
+
+if TYPE_CHECKING:
+    from gavel.cli.judge_files import Judged
 
 
 class Item(NamedTuple):
@@ -124,12 +127,12 @@ class JudgeLayout(NamedTuple):
 
     Attributes:
         read: (row, its `file:line`) -> the row's items for `ask`.
-        ask: lets a judge score the rows of a file: (rows, path, judge) -> metrics.
+        ask: lets a judge score the rows of a file: (rows, path, judge) -> metrics and details.
         note: printed with the metrics.
     """
 
     read: Callable[[dict[str, Any], str], list[Any]]
-    ask: Callable[..., dict[str, Any]]
+    ask: Callable[..., "Judged"]
     note: str | None = None
 
 
@@ -168,19 +171,19 @@ def _texts(row: dict[str, Any], where: str, *keys: str) -> None:
 
 
 # Imported when used: judges import heavy packages, and `gavel --help` should not wait for them.
-def _judge_file(*arguments: Any) -> dict[str, Any]:
+def _judge_file(*arguments: Any) -> "Judged":
     from gavel.cli.judge_files import judge_file
 
     return judge_file(*arguments)
 
 
-def _judge_pairs(*arguments: Any) -> dict[str, Any]:
+def _judge_pairs(*arguments: Any) -> "Judged":
     from gavel.cli.judge_files import judge_pairs
 
     return judge_pairs(*arguments)
 
 
-def _judge_models(*arguments: Any) -> dict[str, Any]:
+def _judge_models(*arguments: Any) -> "Judged":
     from gavel.cli.judge_files import judge_models
 
     return judge_models(*arguments)

@@ -32,6 +32,13 @@ def check(option: str, path: str) -> None:
             raise InputError(f"{option} {path}: is a folder; name the file to write")
 
 
+def check_new(option: str, path: str, inputs: Iterable[str]) -> None:
+    """As `check`; also raises `InputError` if the file is one of a command's inputs."""
+    check(option, path)
+    if Path(path).resolve() in {Path(each).resolve() for each in inputs}:
+        raise InputError(f"{option} {path}: would overwrite the responses; name another file")
+
+
 def write(option: str, path: str, lines: Iterable[str]) -> None:
     """Write lines to a file, which appears once all are written.
 

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import inf, nan
-from pathlib import Path
 from typing import Any, Literal
 
 from tqdm import tqdm
@@ -186,10 +185,7 @@ def score(options: argparse.Namespace) -> None:
         )
     use_budget(batch_seconds(options.batch_seconds))
     if options.details:
-        output_file.check("--details", options.details)
-        for path in filter(None, (options.file, options.compare)):
-            if Path(path).resolve() == Path(options.details).resolve():
-                raise InputError(f"--details {options.details}: would overwrite the responses; name another file")
+        output_file.check_new("--details", options.details, filter(None, (options.file, options.compare)))
     if options.compare:
         next(located_rows(options.compare), None)  # report a missing file now, not after an hour of running programs
     summaries, kept, left_out = _read(options.file, options, ks, options.details)
