@@ -1,8 +1,9 @@
 """Write the result tables and figures of README.md and docs/studies from finished studies; none is written by hand.
 
-README.md has those of the default study; docs/studies/<name>.md has those of the sweep in results/<name>, or of the
-study with controls there, if it was run. docs/studies/monitor.md and the report have the errors of the monitor's rule
-over the sweeps in `WATCHED`; `gavel judge` has what the judges of the first of them did.
+docs/studies/default.md has those of the default study, README.md three rows of them. docs/studies/<name>.md has those
+of the sweep in results/<name>, or of the study with controls there, if it was run. docs/studies/monitor.md and the
+report have the errors of the monitor's rule over the sweeps in `WATCHED`; `gavel judge` has what the judges of the
+first of them did.
 """
 
 import csv
@@ -41,35 +42,48 @@ def load_study(folder: Path) -> Results:
     return comparison_page.load_study(folder, complete=fill_defaults)
 
 
-def result(results: Path) -> str:
-    """Main results: SFT's greedy accuracy on every test set, and the mean over seeds of each algorithm and λ."""
+def main_results(results: Path) -> list[list[str]]:
+    """The lines of a table: SFT's greedy accuracy on every test set, the mean over seeds of each algorithm and λ, and
+    the controls and bounds; first the titles."""
     greedy = [row for row in table(Path(Layout(results).metrics)) if row["metric"] == "greedy"]
     sft = {row["set"]: row for row in greedy if (row["run"], row["checkpoint"]) == ("sft", "best")}
     means: dict[tuple[str, str], dict[str, dict]] = {}
     for row in table(Path(Layout(results).seeds)):
         if row["metric"] == "greedy":
             means.setdefault((row["algorithm"], row["lambda"]), {})[row["set"]] = row
-    sets, primary = list(sft), yaml.safe_load(Path(Layout(results).config).read_text(encoding="utf-8"))["primary"]
-    first = sets[0]
-    head = ["run", *(f"`{name}` ({float(sft[name]['n']):,.0f})" for name in sets)]
-    head += [f"seeds on `{first}`", f"`{first}`: difference from SFT [95 %]"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines.append("| " + " | ".join(["SFT", *(f"{float(sft[name]['value']):.1%}" for name in sets), "", ""]) + " |")
+    study = load_study(results)
+    primary = study.study["primary"]
+    first, *_ = sets = sorted(sft, key=lambda name: name != primary["test_set"])
+    titles = ["run", *(f"`{name}` ({float(sft[name]['n']):,.0f})" for name in sets)]
+    lines = [[*titles, f"seeds on `{first}`", f"`{first}`: difference from SFT [95 %]"]]
+    lines.append(["SFT", *(f"{float(sft[name]['value']):.1%}" for name in sets), "", ""])
     for (algorithm, lam), rows in means.items():
         row, is_primary = rows[first], (algorithm, float(lam)) == (primary["algorithm"], primary["lambda"])
         bounds = f"[{points(row['difference_low'])}, {points(row['difference_high'])}]"
         cells = [f"{algorithm.upper()}, λ = {lam}", *(f"{float(rows[name]['value']):.1%}" for name in sets)]
         cells += [f"{100 * float(row['lowest']):.1f} to {float(row['highest']):.1%}"]
-        cells += [f"{points(row['difference'])} {bounds}{' (primary)' * is_primary}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    study = load_study(results)
+        lines.append([*cells, f"{points(row['difference'])} {bounds}{' (primary)' * is_primary}"])
     for kind in controls.kinds(study):
         if kind.is_control:
             cells = [kind.label, *(f"{kind.values[name].value:.1%}" for name in sets)]
             gain, few = kind.gains[first], "" if kind.seeds > 1 else "one seed"
-            cells += [few, f"{points(gain.difference)} [{points(gain.low)}, {points(gain.high)}]"]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            lines.append([*cells, few, f"{points(gain.difference)} [{points(gain.low)}, {points(gain.high)}]"])
+    return lines
+
+
+def shortened(lines: list[list[str]]) -> list[list[str]]:
+    """SFT, the primary comparison's run and the same algorithm at λ = 1, on the first test set."""
+    titles, sft, *runs = lines
+    primary = next(run for run in runs if run[-1].endswith("(primary)"))
+    labels_only = primary[0].partition(",")[0] + ", λ = 1"
+    rows = [sft, primary, *(run for run in runs if run[0] == labels_only)]
+    return [[line[0], line[1], line[-1]] for line in (titles, *rows)]
+
+
+def pipes(lines: list[list[str]]) -> str:
+    """A table in Markdown; the first line has the titles."""
+    rows = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([rows[0], "|" + "---|" * len(lines[0]), *rows[1:]]) + "\n"
 
 
 def points(fraction: str | float) -> str:
@@ -205,11 +219,7 @@ def markdown(table: Table) -> str:
     if table.groups:  # Markdown has one header row
         names = [name.partition(" (")[0] for name, columns in table.groups for _ in range(columns)]
         titles = [f"{name}: {title}" if name else title for name, title in zip(names, titles, strict=True)]
-    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-    for row in table.rows:
-        cells = [_markdown(cell) for cell in row]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return pipes([titles, *([_markdown(cell) for cell in row] for row in table.rows)]).rstrip("\n")
 
 
 def _markdown(cell: Cell) -> str:
@@ -227,7 +237,9 @@ def fill(page: Path, text: str) -> None:
 if __name__ == "__main__":
     results = ROOT / "results"
     if Path(Layout(results).metrics).exists():
-        fill(ROOT / "README.md", result(results))
+        lines = main_results(results)
+        fill(ROOT / "README.md", pipes(shortened(lines)))
+        fill(PAGES / "default.md", pipes(lines))
         shutil.copy(Path(Layout(results).figures, "accuracy-against-lambda-main-greedy.svg"), PAGES / "default.svg")
     for page in sorted(PAGES.glob("*.md")):
         folder = Layout(results).variant(page.stem)

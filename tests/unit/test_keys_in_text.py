@@ -24,7 +24,7 @@ def exists(path: str) -> bool:
 
 def test_pages_show_fragments():
     for name, section in (
-        ("README.md", "judge"),
+        ("docs/how-to/score.md", "judge"),
         ("docs/how-to/sweeps.md", "sweep"),
         ("docs/how-to/mlflow.md", "tracking"),
     ):

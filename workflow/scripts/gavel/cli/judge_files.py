@@ -189,9 +189,10 @@ def judge_pairs(items: Iterable[dict[str, Any]], path: str, name: str) -> Judged
 
     Returns:
         As metrics, `n`, the number of pairs with an answer; `questions`; `accuracy` (ties count half) and
-        `accuracy_ci95`; `auc`, `auc_within` and `auc_within_ci95` of the distinct single responses (None for a pairwise judge, which has
-        `first_bias` and `flipped` instead); `subsets` and `steps`: part -> `n`, `accuracy`, `accuracy_ci95`; the cost:
-        `prompts`, `tokens_read`, `tokens_written` and `seconds`; and `missing` if the judge gave no answer on some.
+        `accuracy_ci95`; `auc`, `auc_within` and `auc_within_ci95` of the distinct single responses (None for a pairwise
+        judge, which has `first_bias` and `flipped` instead); `subsets` and `steps`: part -> `n`, `accuracy`,
+        `accuracy_ci95`; the cost: `prompts`, `tokens_read`, `tokens_written` and `seconds`; and `missing` if the judge
+        gave no answer on some.
 
     Raises:
         InputError: there are no rows, the judge cannot be loaded, or it answers on none.
