@@ -95,6 +95,7 @@ def compared(page: str) -> str:
     about = sweep.resolve(yaml.safe_load((ROOT / "config" / f"{page}.yaml").read_text(encoding="utf-8")), ROOT)
     folder = ROOT / about["results_dir"]
     studies = {variant: load_study(folder / variant) for variant in about["variants"]}
+    ordered = comparison_page.in_order(studies, about["axis"])
     first = comparison_page.test_sets(studies)[0]
     for path in sorted(Path(Layout(folder).figures).glob(f"*-{first}-greedy.svg")):
         shutil.copy(path, PAGES / f"{page}.svg")
@@ -105,10 +106,10 @@ def compared(page: str) -> str:
         parts += trained(page, variant, study)
     for name in comparison_page.test_sets(studies):
         parts += [f"`{name}`: greedy accuracy and paired difference from SFT in percentage points [95 % interval]:"]
-        parts += [markdown(comparison_page.main_results_table(studies, name))]
+        parts += [markdown(comparison_page.main_results_table(ordered, name))]
         if max(len(study.study["rl"]["seeds"]) for study in studies.values()) == 1:  # else a column for every seed
             parts += ["The same with each run's best checkpoint by validation:"]
-            parts += [markdown(comparison_page.main_results_table(studies, name, "best"))]
+            parts += [markdown(comparison_page.main_results_table(ordered, name, "best"))]
         if (picks := tables.choices_table(studies, name)).rows:
             parts += [f"`{name}`, the best of n samples of a question, in %:", markdown(picks)]
     for variant, study in studies.items():

@@ -18,7 +18,7 @@ from gavel.common.errors import InputError
 from gavel.common.files import read_jsonl, write_jsonl
 from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison import page as comparison
-from gavel.report.comparison.page import series
+from gavel.report.comparison.page import Primary, _by_outcome, _listed, series
 from gavel.report.comparison.tables import counterpart, differences, labels_for, paired_table
 from gavel.report.plots.results import accuracy_against
 from gavel.study.schema.base import Section, types_in
@@ -73,9 +73,11 @@ def test_a_comparison_shows_every_study_and_links_to_it(folders, tmp_path, axis)
     drawn = list((tmp_path / "figures").glob("*.csv"))
     assert len(drawn) == 1
     lines = drawn[0].read_text().splitlines()
-    assert len(lines) == 1 + 3 + 4  # a heading, and SFT with two or three runs
+    gain = comparison.AXES[axis].gain
+    assert len(lines) == (1 + 2 + 3 if gain else 1 + 3 + 4)  # a heading, and two or three runs
     svg = next((tmp_path / "figures").glob("*.svg")).read_text()
-    assert svg.count(">SFT<") == 1  # in the legend
+    assert svg.count(">SFT<") == (0 if gain else 1)  # in the legend
+    assert svg.count(">difference from SFT, points<") == (1 if gain else 0)
     assert "rl.lambda: [0.0, 0.5, 1.0]" in page.cells
 
 
@@ -165,6 +167,28 @@ def test_a_run_in_several_series_is_drawn_once_for_each():
     drawn = [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
     assert {"grpo", "grpo (noise)", "other"} <= set(drawn)
     assert not any(name in drawn for name in table.study)  # too many for the axis
+
+
+def test_many_studies_are_named_by_outcome_in_the_order_of_the_axis():
+    def primary(study, place, low, high):
+        return Primary(study, place, SimpleNamespace(difference=(low + high) / 2, low=low, high=high))
+
+    found = [primary("c", 0.8, 0.01, 0.03), primary("b", 0.4, -0.01, 0.02), primary("a", -0.2, -0.3, -0.1)]
+    found += [primary("d", 0.9, 0.02, 0.04), Primary("e", 0.1, None)]
+    assert _by_outcome(found) == (
+        "gained with c and d; lost with a; shows no significant difference with b; has no result with e"
+    )
+    assert _listed([found[0], found[-1]]) == "c: +2.0 (+1.0 to +3.0); e: no result"
+
+
+def test_tables_follow_the_lines_of_the_figure(folders, monkeypatch):
+    study = comparison.load_study(folders["first"])
+    places = {"zero": 0.0, "plus": 0.5, "zero_noise": 0.1, "minus": -0.5, "plus_noise": 0.6, "unknown": None}
+    monkeypatch.setattr(
+        comparison, "axis_positions", lambda studies, axis: {name: places.get(name) for name in studies}
+    )
+    ordered = comparison.in_order(dict.fromkeys(places, study), "judge_j")
+    assert list(ordered) == ["minus", "zero", "plus", "unknown", "zero_noise", "plus_noise"]
 
 
 def test_accuracy_is_expressed_in_labels():

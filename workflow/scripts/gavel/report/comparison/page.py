@@ -1,11 +1,12 @@
 """The page that compares several studies: their main results side by side, and against what they differ in."""
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -49,6 +50,7 @@ SHAPES: dict[str, type | UnionType] = {
     "primary.test_set": str,
     "primary.metric": str,
 }
+MAX_LISTED = 8  # studies whose primary comparison stands in the answer
 LIST_SHAPES = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
 
 
@@ -60,11 +62,13 @@ class Axis:
         label: of the axis; empty to show the studies' names.
         position: a study's place on the axis, None if it is unknown; by default the studies stand in their order.
         shown: how a sentence about a study states its place, with the number in braces.
+        gain: whether the figure shows the difference from the baseline, which all studies share, in place of accuracy.
     """
 
     label: str = ""
     position: Callable[[Results], float | None] | None = None
     shown: str = ""
+    gain: bool = False
 
 
 AXES = {
@@ -78,16 +82,19 @@ AXES = {
         "judge's AUC within questions, on {baseline}",
         lambda study: (study.calibration or {}).get("auc_within"),
         " (AUC {:.2f})",
+        gain=True,
     ),
     "judge_j": Axis(
         "judge's Youden's J, on {baseline}",
         lambda study: (study.calibration or {}).get("youden_j"),
         " (J {:+.2f})",
+        gain=True,
     ),
     "bias_strength": Axis(
         "strength of the simulated judge's bias",
         lambda study: ((study.study["judge"]["simulated"] or {}).get("bias") or {"strength": 0.0})["strength"],
         " (strength {:.2f})",
+        gain=True,
     ),
     "judge_tokens": Axis(judge_cost.AXIS, judge_cost.judge_tokens, " ({:,.0f} judge tokens)"),
 }
@@ -118,6 +125,7 @@ def render(
         InputError: a folder is not that of a finished study, or one of its files is malformed.
     """
     studies = {name: load_study(folder, complete) for name, folder in folders.items()}
+    ordered = in_order(studies, axis)
     fewest_seeds = min(studies.values(), key=lambda study: len({about.get("seed") for about in study.runs.values()}))
     figure = accuracy_figure(studies, axis)
     benchmarks = judge_benchmark.combine_tables({name: study.judge_benchmark for name, study in studies.items()})
@@ -128,9 +136,9 @@ def render(
         "question": question,
         "answer": headline_sentence(studies, axis),
         "figure": figure,
-        "tables": [(name_with_size(studies, name), main_results_table(studies, name)) for name in test_sets(studies)],
+        "tables": [(name_with_size(studies, name), main_results_table(ordered, name)) for name in test_sets(studies)],
         "best": [
-            (name_with_size(studies, name), main_results_table(studies, name, "best")) for name in test_sets(studies)
+            (name_with_size(studies, name), main_results_table(ordered, name, "best")) for name in test_sets(studies)
         ],
         "choices": {
             name_with_size(studies, name): table
@@ -250,23 +258,57 @@ def axis_positions(studies: Mapping[str, Results], axis: str) -> dict[str, float
 
 
 def headline_sentence(studies: Mapping[str, Results], axis: str) -> str:
-    """The primary comparison of every study; with the token axis, first the best judge and the cheapest good one."""
-    kinds = {name: f"{study.names[study.primary['run']]} on {study.primary['set']}" for name, study in studies.items()}
-    results, where = dict[str, list[str]](), axis_positions(studies, axis)
+    """The primary comparison of every study; with the token axis, first the best judge and the cheapest good one.
+
+    Of more than `MAX_LISTED` studies, it only says which gained and which lost; the table has the numbers.
+    """
+    results, where = dict[str, list[Primary]](), axis_positions(studies, axis)
     for name, study in studies.items():
-        primary = study.primary
+        primary, place = study.primary, where[name]
         row = study.comparison(primary["run"], study.baseline.run, primary["set"], primary["metric"], primary["k"])
-        place = AXES[axis].shown.format(where[name]).replace("-", "−") if where[name] is not None else ""
-        found = f"{points(row.difference)} ({interval(row)})" if row else "no result"
-        results.setdefault(kinds[name], []).append(f"{name}{place}: {found}")
+        shown = name + (AXES[axis].shown.format(place).replace("-", "−") if place is not None else "")
+        kind = f"{study.names[primary['run']]} on {primary['set']}"
+        results.setdefault(kind, []).append(Primary(shown, inf if place is None else place, row))
     alike = len(results) == 1
     what = next(iter(results)) if alike else "The primary run of each study"
-    shown = [f"{'' if alike else f'{kind}: '}{'; '.join(own)}." for kind, own in results.items()]
     first = shared_baseline(study.baseline for study in studies.values())
-    text = f"{what} minus {first.name}, in percentage points with paired 95 % intervals. {' '.join(shown)}"
+    if len(studies) > MAX_LISTED:
+        listed = [f"{kind} {_by_outcome(own)}." for kind, own in results.items()]
+        text = f"Compared with {first.name} (95 % intervals, in the table below): {' '.join(listed)}"
+    else:
+        listed = [f"{'' if alike else f'{kind}: '}{_listed(own)}." for kind, own in results.items()]
+        text = f"{what} minus {first.name}, in percentage points with paired 95 % intervals. {' '.join(listed)}"
     before = judge_cost.cost_sentence(studies) if axis == "judge_tokens" else None
     after = tables.labels_sentence(studies) if axis == "labels" else None
     return " ".join(filter(None, (before, text, after)))
+
+
+class Primary(NamedTuple):
+    """A study's primary comparison: its name with its place on the axis, that place, and the difference."""
+
+    study: str
+    place: float
+    row: Any
+
+
+def _listed(found: Sequence[Primary]) -> str:
+    numbers = [f"{points(each.row.difference)} ({interval(each.row)})" if each.row else "no result" for each in found]
+    return "; ".join(f"{each.study}: {number}" for each, number in zip(found, numbers, strict=True))
+
+
+def _by_outcome(found: Sequence[Primary]) -> str:
+    """Which studies gained, lost, show no significant difference or have no result, by their places on the axis."""
+    groups: dict[str, list[str]] = {
+        "gained with": [],
+        "lost with": [],
+        "shows no significant difference with": [],
+        "has no result with": [],
+    }
+    gained, lost, neither, missing = groups.values()
+    for each in sorted(found, key=lambda each: each.place):
+        row = each.row
+        (missing if not row else gained if row.low > 0 else lost if row.high < 0 else neither).append(each.study)
+    return "; ".join(f"{outcome} {join_words(names)}" for outcome, names in groups.items() if names)
 
 
 def series(names: Iterable[str]) -> dict[str, str]:
@@ -277,10 +319,13 @@ def series(names: Iterable[str]) -> dict[str, str]:
 
 
 def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
-    """Greedy accuracy of every run (for the token axis, of the primary run) against the axis, a panel per test set."""
+    """Greedy accuracy of every run (for the token axis, of the primary run), or its gain, against the axis, a panel per
+    test set."""
     if axis == "judge_tokens":
         return judge_cost.cost_figure(studies, test_sets(studies))
-    figure = Figure("accuracy-against-" + axis.replace("_", "-"), missing="No run has been evaluated.", wide=True)
+    gain = AXES[axis].gain
+    title = f"{'gain' if gain else 'accuracy'}-against-{axis.replace('_', '-')}"
+    figure = Figure(title, missing="No run has been evaluated.", wide=not gain, full=gain)
     where, kept, lines = axis_positions(studies, axis), [], series(studies if AXES[axis].position else ())
     first = shared_baseline(study.baseline for study in studies.values())
     for name in test_sets(studies):
@@ -288,29 +333,48 @@ def accuracy_figure(studies: Mapping[str, Results], axis: str) -> Figure:
             {"study": label, "x": where[label], "run": one.key, "set": name, "label": one.label}
             | {"series": "" if one.gain is None else lines.get(label, "")}
             | {"algorithm": one.algorithm, "lambda": one.lam}
-            | {"value": one.row.value, "low": one.row.low, "high": one.row.high}
+            | ({"value": one.gain.difference, "low": one.gain.low, "high": one.gain.high} if gain else {})
+            | ({} if gain else {"value": one.row.value, "low": one.row.low, "high": one.row.high})
             for label, study in studies.items()
             if where[label] is not None
             for one in outcomes(study, name)
-            if one.row is not None
+            if one.row is not None and not (gain and one.gain is None)
         ]
         if rows:
             table = pd.DataFrame(rows)
             kept.append(table)
             figure.panels.append(
-                (f"{name}, greedy", accuracy_against(table, AXES[axis].label.format(baseline=first.policy)))
+                (
+                    f"{name}, greedy",
+                    accuracy_against(
+                        table, AXES[axis].label.format(baseline=first.policy), first.name if gain else None
+                    ),
+                )
             )
     if not kept:
         return figure
     figure.data = pd.concat(kept)
     unknown = [name for name, place in where.items() if place is None]
+    what = f"Greedy accuracy minus {first.name}'s, in percentage points," if gain else "Greedy accuracy"
     figure.caption = (
-        "Greedy accuracy with 95 % intervals over questions; of means of several seeds, over seeds and questions. RL "
+        f"{what} with 95 % intervals over questions; of means of several seeds, over seeds and questions. RL "
         f"runs: final checkpoint; {first.label}: {first.checkpoint}. Points with the same x are drawn side by side. "
         + (f"Not shown, because their x is unknown: {join_words(unknown)}. " if unknown else "")
         + seeds_sentence(next(iter(studies.values())))
     )
     return figure
+
+
+def in_order(studies: Mapping[str, Results], axis: str) -> dict[str, Results]:
+    """The studies line by line of the figure, each by its place on the axis."""
+    where, lines = axis_positions(studies, axis), series(studies if AXES[axis].position else ())
+    order = list(dict.fromkeys(lines.values()))
+
+    def place(name: str) -> tuple[int, float]:
+        at = where[name]
+        return order.index(lines[name]) if lines else 0, inf if at is None else at
+
+    return {name: studies[name] for name in sorted(studies, key=place)}
 
 
 def main_results_table(studies: Mapping[str, Results], name: str, checkpoint: str = "last") -> Table:

@@ -221,15 +221,17 @@ def accuracy_per_kind(
 
 
 @as_svg
-def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
-    """Accuracy of each run on one test set, against the quantity in which the studies differ.
+def accuracy_against(rows: pd.DataFrame, text: str, baseline: str | None = None) -> Figure:
+    """Accuracy of each run on one test set, or its gain, against the quantity in which the studies differ.
 
     Args:
         rows: one per study and run: study, x, run, series, label, algorithm, lambda, value, low, high. The same run in
             several series is drawn as several lines.
         text: label of the x axis; empty if x only numbers the studies.
+        baseline: with its name, `value`, `low` and `high` are differences from it, and a line marks 0.
     """
-    figure, axes = panel(width=5.2, height=3.4)
+    figure, axes = panel(width=11.2 if baseline else 5.2, height=3.4)
+    unit = "points" if baseline else "%"
     once = rows.drop_duplicates("run")  # not by lambda, which the baseline lacks
     styles = run_styles(list(zip(once.run, once.algorithm, once["lambda"], strict=True)))
     spots = rows.groupby("study", sort=False).x.first()
@@ -249,8 +251,10 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
         if len(series_of[run]) > 1 and series:
             name += f" ({series})"
         drawn = axes.errorbar(x, 100 * own.value, yerr=spread, label=legend_label(name), elinewidth=1.2, **style)
-        values = [f"{row.study} {percent(row.value)} %" for row in own.itertuples()]
+        values = [f"{row.study} {percent(row.value)} {unit}" for row in own.itertuples()]
         _mark_all(drawn, own.label.iloc[0], f"{name}: {', '.join(values)}")
+    if baseline:
+        axes.axhline(0, color=GREY, linewidth=1.2, zorder=0)
     if logarithmic:
         axes.set_xscale("log")
     places = spots.reset_index().groupby("x", sort=True).study.agg(list)
@@ -264,8 +268,11 @@ def accuracy_against(rows: pd.DataFrame, text: str) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel(text)
     accuracy_axis(axes)
+    if baseline:
+        axes.set_ylabel(f"difference from {baseline}, points")
     longest = max(map(len, axes.get_legend_handles_labels()[1]), default=0)
-    legend(figure, axes, max(1, min(3, LEGEND_WIDTH // (longest + 6))))
+    columns = LEGEND_WIDTH * (2 if baseline else 1) // (longest + 6)
+    legend(figure, axes, max(1, min(4 if baseline else 3, columns)))
     return figure
 
 
