@@ -153,6 +153,20 @@ def test_gsm_plus_keeps_none_and_links_its_seed(written):
     assert all(list(row) == list(FIELDS) for row in linked)
 
 
+def test_gsm_symbolic_links_the_question_that_it_was_made_from(written):
+    row = {"question": "A pack costs 9?", "answer": "Nine.\n#### 9", "original_question": GSM8K_ROW["question"]}
+    symbolic = read("gsm_symbolic", written([row | {"id": 0, "instance": 1}]))
+    main = read("gsm8k", written([GSM8K_ROW], "main.jsonl"), split="test")
+    (linked,) = link_seeds(symbolic, main)
+    assert (linked["gold"], linked["solution"], linked["seed_id"]) == ("9", "Nine.\n#### 9", "gsm8k-test-00000")
+
+
+@pytest.mark.parametrize(("target", "gold"), [(13974335.0, "13974335"), (-12.5, "-12.5"), ("7", "7")])
+def test_gsm_hard_has_large_numbers_and_no_solutions(written, target, gold):
+    (record,) = read("gsm_hard", written([{"input": "How much?", "code": "def solution(): ...", "target": target}]))
+    assert (record["question"], record["gold"], record["solution"]) == ("How much?", gold, None)
+
+
 def test_seeds_link_to_the_first_pool_and_brought_ones_stay():
     row = dict.fromkeys(FIELDS)
     pool = [row | {"id": "test-0", "question": "One?"}, row | {"id": "train-0", "question": "one"}]
@@ -411,7 +425,7 @@ def test_a_missing_path_names_key_and_path(path):
 def test_no_path_unknown_reader_no_rows_wrong_format(written, tmp_path):
     with pytest.raises(InputError, match=r"data\.train\.path: no data set given"):
         read("gsm8k", None)
-    with pytest.raises(InputError, match="unknown reader 'gsm9k'; choose one of gsm8k, gsm_plus, svamp, mawps"):
+    with pytest.raises(InputError, match="unknown reader 'gsm9k'; choose one of gsm8k, gsm_plus, gsm_symbolic"):
         read("gsm9k", "x.jsonl")
     with pytest.raises(InputError, match="has no rows"):
         read("gsm8k", written([]))

@@ -10,6 +10,7 @@ from gavel.common.log import info
 from gavel.data import sources, tables
 from gavel.data.generator import perturbations, problems
 from gavel.data.generator.problems import Story
+from gavel.data.readers import PERTURBED
 from gavel.data.records import Record
 from gavel.data.sources import SkippedRows
 from gavel.data.splits import make_splits
@@ -67,7 +68,7 @@ def prepare(
     numbers: dict[str, int] = {}
     pool = read_source(train, "train", "data.train", frozenset(taken), skipped, answer_type, numbers)
     for name, source in tests.items():
-        if source["reader"] == "gsm_plus":
+        if source["reader"] in PERTURBED:
             others = [row for other, rows in test_rows.items() if other != name for row in rows]
             test_rows[name] = sources.link_seeds(test_rows[name], [*others, *pool])
     splits, notes = make_splits(

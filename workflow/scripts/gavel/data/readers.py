@@ -91,7 +91,8 @@ def _worked(steps: str, gold: str) -> str | None:
 
 
 def read_gsm8k(row: dict[str, Any]) -> Problem:
-    """GSM8K (Cobbe et al. 2021): `answer` holds the steps and `#### N`, and becomes the solution."""
+    """GSM8K (Cobbe et al. 2021) and GSM8K-Platinum (Vendrow et al. 2025): `answer` holds the steps and `#### N`, and
+    becomes the solution."""
     solution = _text(row, "answer")
     _, mark, final = solution.rpartition("####")
     if not mark:
@@ -111,6 +112,20 @@ def read_gsm_plus(row: dict[str, Any]) -> Problem:
         "kind": _text(row, "perturbation_type"),
         "seed_question": _text(row, "seed_question"),
     }
+
+
+def read_gsm_symbolic(row: dict[str, Any]) -> Problem:
+    """GSM-Symbolic (Mirzadeh et al. 2024), sets `main`, `p1` and `p2`: GSM8K's columns, and the GSM8K question that
+    it was made from in `original_question`.
+
+    As for GSM-Plus, `gavel.data.sources.link_seeds` later replaces `seed_question` by `seed_id`.
+    """
+    return cast(Problem, read_gsm8k(row) | {"seed_question": _text(row, "original_question")})
+
+
+def read_gsm_hard(row: dict[str, Any]) -> Problem:
+    """GSM-Hard (Gao et al. 2022): `input` and `target`. There are no worked solutions: `code` is not read."""
+    return {"question": _text(row, "input"), "gold": _gold(row.get("target"))}
 
 
 def read_svamp(row: dict[str, Any]) -> Problem:
@@ -273,6 +288,8 @@ def _concluded(solution: str, gold: str, answer_type: str) -> str:
 READERS: dict[str, Callable[..., Problem]] = {
     "gsm8k": read_gsm8k,
     "gsm_plus": read_gsm_plus,
+    "gsm_symbolic": read_gsm_symbolic,
+    "gsm_hard": read_gsm_hard,
     "svamp": read_svamp,
     "mawps": read_mawps,
     "asdiv": read_asdiv,
@@ -282,6 +299,8 @@ READERS: dict[str, Callable[..., Problem]] = {
     "arc": read_arc,
     "mmlu": read_mmlu,
 }
+# Layouts of perturbed questions that name the question that each was made from.
+PERTURBED = ("gsm_plus", "gsm_symbolic")
 # Readers whose columns may have other names in a data set -> the names of those columns in their rows.
 COLUMNS = {"rows": ("question", "answer", "solution", "id", "kind", "choices"), "gsm8k": ("question", "answer")}
 # Layouts whose answers are not numbers -> their type, and layouts with answers of any type, whose readers get it.

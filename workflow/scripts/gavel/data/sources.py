@@ -83,7 +83,7 @@ def load(
 
     Returns:
         Records. Their ids are the rows' own or else `<reader>-<split>-<row>` (`gsm8k-train-00012`), or
-        `<file or folder name>-<row>` without a split, with rows counted from 0. `gsm_plus` records also have
+        `<file or folder name>-<row>` without a split, with rows counted from 0. records of perturbed layouts also have
         `seed_question`, for `link_seeds`.
 
     Raises:
