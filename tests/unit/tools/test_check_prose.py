@@ -116,7 +116,7 @@ def test_a_page(tmp_path):
         "3: 'learnt'",
         "4: 'reckons'",
         "8: 'optimizer'",
-        "10: '5%'",
+        "10: '95%'",
         "16: 'word word word word word word ...' has 41 words",
     ]
 
@@ -137,7 +137,7 @@ def test_a_module(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("study.yaml", SETTINGS, ["1: 'reckons'", "4: '5%'", "5: 'reckons'"]),
+        ("study.yaml", SETTINGS, ["1: 'reckons'", "4: '95%'", "5: 'reckons'"]),
         ("page.html.j2", HTML, ["2: 'reckons'", "2: 'the share of'", "5: 'reckons'"]),
         ("card.md.j2", MODEL_CARD, ["5: 'reckons'"]),
         ("rules.smk", RULES, ["3: 'reckons'", "7: 'The share of'"]),
