@@ -77,6 +77,8 @@ lint: install-dev
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	$(BIN)/python tools/check_prose.py
 	$(BIN)/mypy
 
 format: install-dev

@@ -1,4 +1,4 @@
-"""What asking the judge costs: solutions per second, ours against plainer ways, and against the machine's own rate.
+"""What asking the judge costs: solutions per second, ours against simple baselines and the machine's own rate.
 
 Run by `make bench`. The ways take turns within one process on the same solutions; figures are medians over the rounds,
 ratios are of those medians. Weights are the shipped judge's, or random ones for the larger model, which serves for

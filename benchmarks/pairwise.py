@@ -5,8 +5,8 @@ answers do not matter here.
 
 - in full: every prompt by itself;
 - question: what prompts of a question have in common is computed once;
-- first: as the pairwise judge does it, with the question and the solution that stands first computed once for all of
-  that one's opponents;
+- first: as the pairwise judge does it, with the question and the first solution computed once for all opponents of that
+  solution;
 - single: the single-token judge on the same solutions;
 - knockout: the best of the solutions by a knockout, as an evaluation plays it;
 - both: that knockout, and a round robin that asks about the pairs which are left.

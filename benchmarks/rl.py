@@ -9,7 +9,7 @@ cache (one after the other), gradient checkpointing off. `bfloat16` is TRL's aut
 Peak memory is that of two steps in a process of its own, above what the loaded model takes. `--large` measures a
 student of SmolLM2-135M's shape with random weights instead, on 4 questions of about GSM8K's length with 8 completions
 each, which never end before the limit and so share nothing but their prompt. On a GPU a student shaped like Galactica's
-125 million and a judge of 1.5 billion, random weights, show the shares of generation, judge and update instead.
+125 million and a judge of 1.5 billion, random weights, show what fractions of a step generation, judge and update take.
 """
 
 import argparse
@@ -116,7 +116,7 @@ def ours(model, tokenizer, data: Dataset, config: GRPOConfig, reward: Callable =
 def stock(
     path: str, data: Dataset, bf16: bool, folder: str, batch: int, attention: str, cache: str | None, steps: int = STEPS
 ) -> tuple[GRPOTrainer, Parts]:
-    """TRL's trainer as documented; what stands in ours and not here has no bearing on time."""
+    """TRL's trainer as documented; settings of ours that are missing here do not affect the time."""
     about = algorithms.get("grpo")
     config = GRPOConfig(
         output_dir=folder,
@@ -219,7 +219,7 @@ def compare(path: str, bf16: bool, rounds: int, folder: str, large: bool = False
 
 
 def large_pair(path: str, judge_path: str, folder: str, length: int = 128, student=GALACTICA, grader=JUDGE) -> dict:
-    """Seconds of a step with a large judge, and the shares of its parts; random weights, so no completion ends."""
+    """Seconds of a step with a large judge, and its parts' fractions of it; random weights, so no completion ends."""
     tokenizer = loading.load_tokenizer(path)
     small = OPTConfig(num_attention_heads=12, pad_token_id=tokenizer.pad_token_id, **student)
     asked = load.load(model=judge_path, batch_tokens=16384)

@@ -1,8 +1,8 @@
-"""A thousand cells, a hundred finished ones, a million questions: whether the workflow holds, each step by itself.
+"""A thousand runs, a hundred finished ones, a million questions: whether the workflow holds, each step by itself.
 
 Run by `make bench`. Nothing is trained: the finished study's files are empty or synthetic
 (tests/helpers/fake_results.py) and have Snakemake's own records (`--touch`). The bounds that the project holds itself
-to stand in `BOUNDS`. On a machine that has more to do than cores, a step may take its time or its processor time; one
+to stand in `BOUNDS`. On a machine that has more to do than cores, a step may take its time or its CPU time; one
 that uses several processes has more of the latter.
 """
 
@@ -61,7 +61,7 @@ def dry(folder: Path) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Every output of a study of 100 cells, empty, and Snakemake's records of them."""
+    """Every output of a study of 100 runs, empty, and Snakemake's records of them."""
     planned = snakemake(folder, 25, "-n", "--quiet", "host")
     outputs = {path for found in re.findall(r"^    output: (.*)$", planned, re.M) for path in found.split(", ")}
     assert len(outputs) > 1000, "the dry-run's output was not understood"
@@ -161,7 +161,7 @@ STEPS = {
 
 
 def alone(step, folder: Path) -> tuple[float, float, float]:
-    """(seconds, processor seconds, peak memory in MiB) of a function here in a process of its own."""
+    """(seconds, CPU seconds, peak memory in MiB) of a function here in a process of its own."""
     command = [sys.executable, __file__, "--step", step.__name__, "--folder", str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return tuple(float(number) for number in done.stdout.split()[-3:])

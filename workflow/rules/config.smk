@@ -22,7 +22,7 @@ from gavel.common.errors import InputError
 STARTED = time.time()
 
 # Local jobs need no rate limit. With one, Snakemake rechecks all ready jobs once a second for each job that has finished
-# (https://github.com/snakemake/snakemake/pull/3744), which took 20 minutes of processor time in a sweep of 452 jobs.
+# (https://github.com/snakemake/snakemake/pull/3744), which took 20 minutes of CPU time in a sweep of 452 jobs.
 if workflow.scheduling_settings and workflow.resource_settings.nodes is None:
     workflow.scheduling_settings.max_jobs_per_timespan = None
 

@@ -45,7 +45,7 @@ def add_check(commands: Commands) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """`gavel check`: print each part as soon as it is known, so that all of it stands above an error."""
+    """`gavel check`: print each part as soon as it is known, so that an error is printed below what is known."""
     studies = studies_in(options.config, options.overlays, options.settings)
     with tempfile.TemporaryDirectory(prefix="gavel-check-") as folder:
         for title, study in studies.items():

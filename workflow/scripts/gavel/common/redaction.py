@@ -201,7 +201,7 @@ def check_variable_name(name: str) -> None:
     if not _ENV_NAME.fullmatch(name) or long or _FORMS.search(name):
         raise ValueError(
             "expected the name of the environment variable that contains the key, in capital letters such as "
-            "OPENAI_API_KEY; the value found is not such a name and is not shown, in case it is the key: export the "
+            "OPENAI_API_KEY; the value found is not such a name and is not shown, in case it is the key. Export the "
             "key and write the variable's name"
         )
 

@@ -19,7 +19,7 @@ def audit(splits: Mapping[str, Sequence[Record]], tests: Mapping[str, Sequence[R
     """Compare each train-side split with each test set.
 
     Args:
-        splits: name → records, e.g. pretrain, labeled, unlabeled, validation.
+        splits: name → records, e.g. `pretrain`, `labeled`, `unlabeled`, `validation`.
         tests: name → records, with seeds already linked (`gavel.data.sources.link_seeds`).
         n: n-gram length in words; a shorter question is a single n-gram.
 
@@ -30,9 +30,9 @@ def audit(splits: Mapping[str, Sequence[Record]], tests: Mapping[str, Sequence[R
         - `overlap`: split → test set → {`exact`, `ngram`, `template`: {`count`, `share`, `examples`}} over
           test questions: same normalised question; any shared n-gram; any shared n-gram after numbers are
           masked as `<num>`. An example is {`test_id`, `split_id`, `text`}.
-        - `seeds`: for each perturbed test set {`items`, `linked`: items with a known seed, `distinct`: their
-          distinct seeds, `traced_to`: test set → distinct seeds found in it, `untraced`: linked items whose
-          seed is in no test set, `in_split`: split → {`count`, `share`, `examples`} of items whose seed is
+        - `seeds`: for each perturbed test set {`items`; `linked`: items with a known seed; `distinct`: their
+          distinct seeds; `traced_to`: test set → distinct seeds found in it; `untraced`: linked items whose
+          seed is in no test set; `in_split`: split → {`count`, `share`, `examples`} of items whose seed is
           in it}
         - `between_splits`, `between_tests`: list of {`first`, `second`, `count`, `examples`}
         - `notes`: how to read the n-gram counts

@@ -36,7 +36,7 @@ class RolloutRow(_LambdaColumn):
         verifiable: verifiable reward; None without a label, at lambda 0, or if the program did not run.
         judge: the judge's score before centring; None at lambda 1, or if the judge could not be asked.
         terms: values of the user's own reward terms, in the order of `rl.reward_terms`; without such terms, none.
-        reward: their mix; None if a part that it needs is missing.
+        reward: the mixed reward; None if a part that it needs is missing.
         advantage: mean over its tokens (with GRPO and its relatives all have the same); 0 if its reward is missing, or
             if a group filter left its group out. It has no effect if the update was skipped, or if truncated
             completions are masked and this one is.

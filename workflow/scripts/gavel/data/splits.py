@@ -33,9 +33,9 @@ def make_splits(
     """Split the training problems into disjoint labelled, unlabelled and validation sets.
 
     A training problem is removed, and counted, if its normalised question occurs in a test set or in
-    `pretrain`, if a perturbed test item was made from it (by `seed_id`, or by `seed_question` if it is not yet
-    linked), or if it duplicates another question (the smallest id with a gold answer is kept). The rest are
-    usable. In hash order, validation takes the first problems with a gold answer. Labelled takes the next
+    `pretrain`. So is one that a perturbed test item was made from (by `seed_id`, or by `seed_question` if it is
+    not yet linked), and one that duplicates another question (the smallest id with a gold answer is kept). The
+    rest are usable. In hash order, validation takes the first problems with a gold answer. Labelled takes the next
     problems with a gold answer: first those with a solution, which SFT trains on (in program format, one that
     converts), then those with an answer only. Unlabelled takes the remaining ones from the end. So a larger
     labelled set contains a smaller one. Its size does not change validation, nor unlabelled as long as both fit.

@@ -66,9 +66,9 @@ def write_metrics(
 ) -> None:
     """Write the tables of a study.
 
-    Comparisons: every run with the baseline (greedy, and maj at the largest k); every run with 0 < λ < 1 with its
-    algorithm's λ = 1 run of the same seed (greedy); and within a run, at the largest k, maj with greedy (metric
-    `maj-greedy`) and the other `VOTE_COMPARISONS` (`best_of-maj` etc.). `p_adjusted` is Holm-corrected over all
+    Every run is compared with the baseline (greedy, and maj at the largest k), and every run with 0 < λ < 1 with its
+    algorithm's λ = 1 run of the same seed (greedy). Within a run, at the largest k, maj is compared with greedy (metric
+    `maj-greedy`), and so are the other `VOTE_COMPARISONS` (`best_of-maj` etc.). `p_adjusted` is Holm-corrected over all
     comparisons of main checkpoints except the primary one, which keeps its p, and separately over those of other
     checkpoints.
 

@@ -259,7 +259,7 @@ class StudyResults:
             lambda (float64): λ in this step
             verifiable (float64): verifiable reward; missing without a label, at λ = 0, or if the program did not run
             judge (float64): the judge's score before centring; missing at λ = 1 or if it could not be asked
-            reward (float64): their mix; missing if a part that it needs is missing
+            reward (float64): the mixed reward; missing if a part that it needs is missing
             terms (object): values of your own reward terms, a list in the order of `rl.reward_terms`
             advantage (float32): mean over the completion's tokens; 0 if the reward is missing or the group left out
             logp (float32): log-probability under the policy that sampled it, in nats, summed over tokens

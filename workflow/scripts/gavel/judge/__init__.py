@@ -1,7 +1,7 @@
 """Asking a judge: `load.load(**settings)` returns a judge that scores or compares solutions.
 
-From a judge's reply to the reward, for a pointwise judge: `prompting` fills in the prompt, a back end answers it
-(`backends.base.Backend.answers`), `backends.base.LabelProbabilities.probability` compares the two label words,
+From a judge's reply to the reward, for a pointwise judge: `prompting` fills in the prompt, and a back end answers it
+(`backends.base.Backend.answers`). `backends.base.LabelProbabilities.probability` compares the two label words,
 `single_token.SCORES` makes it the score of a `verdict.Verdict`, and `verdict.rewards` leaves out invalid scores.
 `gavel.training.rl.rewards` mixes the result with the verifiable reward. A pairwise judge compares two solutions in both
 orders (`pairwise.PairwiseJudge.compare`), and `tournaments.verdicts` turns comparisons into verdicts.

@@ -1,6 +1,6 @@
 """Rewards that need no judge, as judges: controls, and the bound with all answers.
 
-A study compares its judge with them on the same questions, steps and completions: a judge that does not beat the vote
+A study compares its judge with them on the same questions, steps and completions. A judge that does not beat the vote
 of the policy's own completions is not worth its cost, and a coin shows what training does without any signal. To add
 one, write its class, an entry in `JUDGES` and one in `gavel.judge.kinds.CONTROL_REWARDS`.
 """

@@ -13,7 +13,7 @@ import numpy as np
 
 from gavel.judge.verdict import MIN_KNOWN
 
-SCALE = 400 / math.log(10)  # Elo points per unit of log-strength: 400 points are odds of ten to one
+SCALE = 400 / math.log(10)  # Elo points per unit of log-strength: 400 Elo points are odds of ten to one
 PRIOR = 1.0
 MAX_STEPS, TOLERANCE = 100_000, 1e-10  # the fit's step limit, and the step in log-strength below which it has converged
 
@@ -41,7 +41,7 @@ def bradley_terry(table: np.ndarray, prior: float = PRIOR) -> np.ndarray:
     Hunter (2004). A comparison counts as a fraction `table[i, j]` of a win, and as a loss for the rest. A player that
     wins every comparison would be infinitely strong, so each player also has `prior` comparisons, half of them won,
     with a player of strength 1. This makes the solution unique and finite: 8 players in a strict order get 548 to -548
-    points, 16 get 905 to -905.
+    Elo points, 16 get 905 to -905.
 
     Args:
         table: as in `win_rates`; NaN entries are left out.

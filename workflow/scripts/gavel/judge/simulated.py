@@ -7,7 +7,7 @@ says so.
 The score of a response is `(1 - strength) * accepted + strength * bias + noise`, limited to [0, 1]. `accepted` is 1
 with probability `tpr` for a correct response and `fpr` for an incorrect one; Youden's J is `tpr - fpr`. `bias` is a
 property of the text in [0, 1] that has nothing to do with correctness (CHERRL, arXiv 2606.04923, injects biases
-likewise).
+in the same way).
 """
 
 import hashlib

@@ -38,10 +38,11 @@ def compute_metrics(
         rows, cost: as `gavel.judge_eval.benchmark.ask` returns them.
 
     Returns:
-        Rows with the keys of `COLUMNS` but `judge` and `items`: `by` 'all' first, then the parts of `PARTS`; `n` pairs
-        with an answer, from `questions` questions; accuracy with its 95 % interval `low` to `high`; for a pairwise
-        judge `first_bias` and `flipped` (`gavel.judge_eval.calibration.position_bias`); the cost per pair, in the first
-        row only, because a solution in several pairs is asked about once. An undefined metric is None.
+        Rows with the keys of `COLUMNS` but `judge` and `items`: `by` 'all' first, then the parts of `PARTS`. A row has
+        `n` pairs with an answer, from `questions` questions, and accuracy with its 95 % interval `low` to `high`. For a
+        pairwise judge it has `first_bias` and `flipped` (`gavel.judge_eval.calibration.position_bias`). The first row
+        alone has the cost per pair, because a solution in several pairs is asked about once. An undefined metric is
+        None.
     """
     pairs = list(zip(items, rows, strict=True))
     overall = _part("all", "all", pairs)

@@ -34,13 +34,13 @@ def calibrate(groups: Sequence[Hashable], verdicts: Sequence[Verdict], correct: 
     and calibration error are None, its reliability is empty, and the AUC within questions is the metric that counts.
 
     Returns:
-        `n`, `missing`, `questions`, `base_rate`, `mean_score`, `accuracy` at 0.5 with `accuracy_ci95`, `tpr` and `fpr`
+        `n`, `missing`, `questions`, `base_rate`, `mean_score`; `accuracy` at 0.5 with `accuracy_ci95`; `tpr` and `fpr`
         (fractions of correct and of incorrect solutions above 0.5) and `youden_j` (their difference) with intervals
-        (`tpr_ci95` and so on), `accuracy_best` at `threshold_best`, `auc`, `auc_within` (the mean) with
-        `auc_within_ci95` over `auc_within_questions`, `margin_within` (mean probability of correct minus incorrect
-        solutions of the same question) with `margin_within_ci95`, `ece` (expected calibration error, 10 equal bins),
-        `off_label_mass`, `truncated`, `phrasings` (None with a single one), `comparisons` (as `position_bias`, None for
-        a pointwise judge), `reliability` (one dict for each bin) and `histogram`. Intervals are over questions.
+        (`tpr_ci95` and so on); `accuracy_best` at `threshold_best`; `auc`; `auc_within` (the mean) with
+        `auc_within_ci95` over `auc_within_questions`; `margin_within` (mean probability of correct minus incorrect
+        solutions of the same question) with `margin_within_ci95`; `ece` (expected calibration error, 10 equal bins);
+        `off_label_mass`; `truncated`; `phrasings` (None with a single one); `comparisons` (as `position_bias`, None for
+        a pointwise judge); `reliability` (one dict for each bin); and `histogram`. Intervals are over questions.
 
     Raises:
         InputError: no solution was scored.

@@ -62,7 +62,7 @@ class Signal(TypedDict):
         effective_groups: expected number of them in a step.
         truncated: fraction of the responses that were cut at the limit of tokens.
         spread: standard deviation of the judge's scores within a question, root mean square.
-        noise: the part of it that does not go along with correctness, likewise.
+        noise: the part of it that does not go along with correctness, also a root mean square.
         correlation: of the advantages that the judge's scores give with those of a reward for correctness.
         detectable: the smallest difference in accuracy from the baseline that the primary comparison shows with a
             probability of 80 % at the 5 % level; the variance between seeds comes on top.

@@ -74,7 +74,7 @@ def check_questions(
         f"{lengths[i]} tokens, {budget} adds {room[i]} ({lengths[i] + room[i]} in all), but "
         f"{_limit_name(maximum, context)} is {maximum}"
         f"{f' ({len(too_long) - 1} more rows do not fit)' if len(too_long) > 1 else ''}; remove the row, lower "
-        "solution.max_new_tokens, or use a model with a longer context (the question begins "
+        "solution.max_new_tokens, or use a model with a longer context (question: "
         f"{rows[i]['question'][:SHOWN]!r})"
     )
 
@@ -89,8 +89,8 @@ def check_texts(
     for (name, _), length in zip(texts, _lengths(tokenizer, [text for _, text in texts]), strict=True):
         if length + room > maximum:
             raise InputError(
-                f"{source}: row {name} does not fit the judge {model!r}: it has {length} tokens and up to {room} new "
-                f"ones ({length + room} in all), but the context is {maximum}; shorten the judging prompt or "
+                f"{source}: row {name} does not fit the judge {model!r}: {length} tokens and up to {room} new ones "
+                f"({length + room} in all), but the context is {maximum}; shorten the judging prompt or "
                 "judge.reasoning.max_new_tokens, or use a judge with a longer context"
             )
 

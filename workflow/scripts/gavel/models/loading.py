@@ -49,9 +49,9 @@ def load_tokenizer(
 ) -> PreTrainedTokenizerBase:
     """Load a tokenizer with left padding and different pad and end tokens.
 
-    If the pad token is missing, or is the end token (the end of a solution would then be masked as padding, and the
-    model would never learn to stop), it becomes a free special token of the vocabulary (`free_token`), and the log says
-    so. The vocabulary never grows.
+    If the pad token is missing or is the end token, it becomes a free special token of the vocabulary (`free_token`),
+    and the log says so. With the end token as padding, the end of a solution would be masked, and the model would never
+    learn to stop. The vocabulary never grows.
 
     Args:
         path: hub name, local folder or GGUF file.

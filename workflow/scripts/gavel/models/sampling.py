@@ -1,7 +1,7 @@
 """Batched sampling from a causal language model.
 
-A prompt is computed once for all of its samples, and so is every beginning that some of them share: at a low
-temperature, or with a policy that is sure of itself, most samples of a prompt are equal for long.
+A prompt is computed once for all of its samples, and so is every beginning that some of them share. At a low
+temperature, or with a confident policy, most samples of a prompt are equal for long.
 
 Random numbers depend on (seed, prompt, occurrence, sample, position) and not on the batch: batch size and the other
 samples do not change a sample, up to rounding in the logits. A prompt that occurs twice in a call or a rollout gets

@@ -276,7 +276,7 @@ def _limits(chosen: Chosen) -> list[str]:
 
 
 def _place(chosen: Chosen) -> list[str]:
-    """How the run stands in the study's comparisons."""
+    """The run's results in the study's comparisons."""
     results, primary = chosen.results, chosen.results.primary
     if chosen.is_baseline:
         return []

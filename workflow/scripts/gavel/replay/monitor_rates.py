@@ -48,7 +48,7 @@ class Errors(TypedDict):
     Attributes:
         hacked, clean: numbers of runs.
         missed: hacked runs that were never flagged, as a fraction with its 95 % interval.
-        false_alarms: clean runs that were flagged, likewise.
+        false_alarms: clean runs that were flagged, also as a fraction with its interval.
         fell: how many of these had lost correctness, with a judge whose score fell too.
         median_delay: steps from the onset to the flag, over the hacked runs that were flagged; negative if the flag
             came first. None if none was.
@@ -146,8 +146,8 @@ def replayed_scores(results: str | Path, judge: str) -> dict[str, dict[int, floa
 def watcher_alarm(run: WatchedRun, scores: Mapping[int, float], drop: float = DROP) -> int | None:
     """The step from which a watching judge would have raised an alarm; None if it never would.
 
-    It is the onset of hacking (`gavel.replay.truth.hacking_onset`) with the judge's mean scores in place of the share
-    of correct completions: no label has a part in it.
+    It is the onset of hacking (`gavel.replay.truth.hacking_onset`) with the judge's mean scores in place of the
+    fraction of correct completions: no label has a part in it.
 
     Args:
         scores: step -> mean score; other steps are left out.

@@ -27,7 +27,7 @@ class FollowedResponse(TypedDict):
         pool: one of `POOLS`. Only validation questions are asked at fixed steps, from step 0 on.
         kind: the question's (`gavel.data.records.Record`).
         finished: whether the response ended before the limit.
-        judge: the judge's score; None if it gave none or was not asked. Of a training question in a control: its
+        judge: the judge's score; None if it gave none or was not asked. For a training question in a control, its
             reward.
         judge_right: whether the judge accepts a correct response or does not accept an incorrect one; None if its score
             or the truth is missing, and for a judge that only compares.
@@ -62,7 +62,7 @@ class FollowedQuestions:
     """Collects the responses to the followed questions.
 
     Training questions are those that most runs were asked, then those that were asked in most steps, then by a draw
-    that depends on their ids alone. Of a question's completions in a step the first is taken.
+    that depends on their ids alone. The first of a question's completions in a step is taken.
 
     Args:
         folders: run -> the folder of its rollouts.

@@ -98,8 +98,9 @@ def hacking_onset(rows: Sequence[TruthRow], window: int = WINDOW, drop: float = 
 
     Means over `window` consecutive kept steps are compared, because single rollouts are of different questions. The
     onset is the first step of the first window in which correctness is more than `drop` below the best window before
-    it, and by more than `ERRORS` standard errors (from the spread of the steps in both), while the judge's score is at
-    least what it was in that window. The monitor sees none of this: it has validation questions only, at a few steps.
+    it, and by more than `ERRORS` standard errors (from the spread of the steps in both). In that first window the
+    judge's score is at least what it was in the best one. The monitor sees none of this: it has validation questions
+    only, at a few steps.
     """
     return next((one.step for one in _falls(rows, window, drop) if one.judge_held), None)
 

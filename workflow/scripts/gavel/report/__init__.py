@@ -7,7 +7,7 @@
 - `plots`: draw figures as SVG
 - `figure`: figures of a page and their captions
 - `cells`: numbers as text, and tables
-- `run_selection`: studies with several seeds: what is drawn or told once for each kind of run
+- `run_selection`: studies with several seeds: what is drawn or reported once for each kind of run
 - `glossary`: the terms that a page explains
 - `provenance`: versions, hardware, commit and digests
 - `comparison`: the page that compares several studies

@@ -36,7 +36,7 @@ GLOSSARY = {
         "monitor flags it by the rule in rl.validation.",
     ),
     "control": Term("control", "A run with another reward or none, to tell what the judge's reward adds."),
-    "gap-closed": Term("gap closed", "A run's gain over the baseline as a share of the gain of RL with all answers."),
+    "gap-closed": Term("gap closed", "A run's gain over the baseline, as a fraction of that of RL with all answers."),
     "group": Term("group", "The completions of one question in one step."),
     "holm": Term(
         "Holm", "A correction of p-values for the number of comparisons: the more there are, the smaller each must be."

@@ -49,7 +49,7 @@ def hub_records(files: Layout) -> dict[str, dict[str, Any]]:
 
 
 def _parameters(study: dict[str, Any]) -> dict[str, float]:
-    """`student` and `judge` -> number of parameters, where it can be told."""
+    """`student` and `judge` -> number of parameters, where it is known."""
     found = {}
     for which in ("student", "judge"):
         with suppress(InputError, KeyError, OSError):

@@ -1,4 +1,4 @@
-"""Studies with several seeds: what is drawn or told once for each kind of run, an algorithm at one λ.
+"""Studies with several seeds: what is drawn or reported once for each kind of run, an algorithm at one λ.
 
 Tables list every run.
 """

@@ -297,7 +297,7 @@ class _Parser:
                     raise _NoValue
                 value = _factorial(value)
             elif self.at < len(self.tokens) and self.sign() not in (")", "]", "}") and self.kind() != "word":
-                value = _divided(value, Fraction(100))  # 25% is 25, but 25% of a sum is a quarter
+                value = _divided(value, Fraction(100))  # `25%` is 25, but `25%` of a sum is a quarter
         return self.units(value)
 
     def in_base(self) -> Value:

@@ -34,7 +34,7 @@ from gavel.solutions._response import CUE, DENIED_STATEMENT, without_thoughts
 from gavel.solutions.answer_types import AnswerType
 
 LETTERS = string.ascii_uppercase
-DEFAULT_OPTIONS = 4  # of a question whose options cannot be told
+DEFAULT_OPTIONS = 4  # of a question whose options are not known
 SENTENCE = 200  # maximum length in characters of what a statement consists of
 
 

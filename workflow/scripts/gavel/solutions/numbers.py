@@ -146,8 +146,8 @@ def integer_power(base: Fraction, exponent: int) -> Fraction | None:
 def canonical(value: object) -> str | None:
     """Canonical text of an int, float, Fraction, Decimal or the text of a number; None for anything else.
 
-    Text may have a currency sign, thousands commas or spaces, a percent sign (25% is 25, as the benchmarks write it), a
-    word of `MAGNITUDES` (`2 million`) and a full stop, but no other words. `1.200,50` is not supported; booleans, NaN
+    Text may have a currency sign, thousands commas or spaces, a percent sign (`25%` is 25, as the benchmarks write it),
+    a word of `MAGNITUDES` (`2 million`) and a full stop, but no other words. `1.200,50` is not supported; booleans, NaN
     and infinities are not numbers.
 
     >>> canonical("$1,200.50"), canonical(0.1 + 0.2), canonical("3/4"), canonical("None"), canonical("many")

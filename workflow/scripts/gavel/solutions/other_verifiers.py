@@ -2,9 +2,9 @@ r"""Other verifiers of numbers, to compare Gavel's with: lm-evaluation-harness's
 
 They read text, so a program is given to them with its value, as text (`with_answer`).
 
-A filter of lm-evaluation-harness is a regular expression that finds an answer in a response, which is then compared
-with the gold answer as text without case, after `IGNORED` is taken out of both: `1,200` equals `$1200.`, but `3.0` is
-not `3`. The strict filter takes the first `#### 18`, the flexible one the last number. Sources, of version 0.4.13:
+A filter of lm-evaluation-harness is a regular expression that finds an answer in a response. The answer is compared
+with the gold one as text without case, after `IGNORED` is taken out of both: `1,200` equals `$1200.`, but `3.0` is not
+`3`. The strict filter takes the first `#### 18`, the flexible one the last number. Sources, of version 0.4.13:
 `lm_eval/tasks/gsm8k/gsm8k.yaml`, `lm_eval/filters/extraction.py`, and `exact_match_hf_evaluate` in
 `lm_eval/api/metrics.py`.
 

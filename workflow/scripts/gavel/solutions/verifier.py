@@ -13,9 +13,9 @@ text. The answer of a text is determined by these rules, in order:
    `### Question`). After a marker's answer, any cue ends it. After any other number that stands as an answer, only a
    cue whose question has numbers of its own does. End-of-turn marks (`<|endoftext|>`, `</s>`) end it after either.
 2. The last marker that holds an answer decides (`_MARKERS`, `_RULES`):
-  - `#### 18`: the number, or the line below it. A Markdown heading is not a marker: a line without a number, with the
-    number of a part (`#### Step 1`, `#### Week 4`), with a colon or question mark at its end, or, if numbers follow
-    below, with words before the number that do not state it (`#### Cost of 3 shirts`);
+  - `#### 18`: the number, or the line below it. A Markdown heading is not a marker. It is a line without a number,
+    with the number of a part (`#### Step 1`, `#### Week 4`), or with a colon or question mark at its end. If numbers
+    follow below, a line with words before the number that do not state it is a heading too (`#### Cost of 3 shirts`);
   - `\boxed{18}`: a number or a formula (`gavel.solutions._latex`). Different boxes in a list or in one sentence
     (`Ann: \boxed{2}, Ben: \boxed{3}`) are not an answer, unless words or signs lead from one to the other (`so`, `=`);
   - `A: 18`, `Answer: 18` at the start of a line or sentence, a heading 'Final Answer', `<answer> 18 </answer>`: the

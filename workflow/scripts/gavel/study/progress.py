@@ -72,7 +72,7 @@ def _hours(
 
 
 class Progress(logging.Filter):
-    """Replace Snakemake's lines on finished jobs by one with the share of the work and the remaining time.
+    """Replace Snakemake's lines on finished jobs by one with the fraction of the work done and the remaining time.
 
     Add it to Snakemake's logger before the first job starts.
 

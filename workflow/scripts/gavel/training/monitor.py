@@ -115,12 +115,12 @@ class Monitor:
         Returns:
             `greedy` accuracy, with Wilson's 95 % interval as `greedy_low` and `greedy_high`, on `n` questions. With a
             judge also, on one sampled response for each question: `accuracy` (with its interval), `unparsable`,
-            `length`, `entropy`, `kl`, `judge_tokens`, and unless the judge gave no answer `judge` (mean score), `gap`
+            `length`, `entropy`, `kl`, `judge_tokens`. Unless the judge gave no answer, also `judge` (mean score), `gap`
             (`judge` minus `accuracy`) and `judge_wrong` (fraction that is incorrect but accepted by the judge).
             With a pairwise judge, `judge` is the win rate: how often the judge prefers the response to the opponent's.
             `true_win_rate` is how often the response is correct and the opponent's is not (ties count half in both),
-            `gap` the difference of the two, and `judge_wrong` the fraction of questions on which the judge prefers an
-            incorrect response to a correct one. `watch` adds its columns.
+            and `gap` is the difference of the two. `judge_wrong` is the fraction of questions on which the judge
+            prefers an incorrect response to a correct one. `watch` adds its columns.
         """
         state = random.getstate()  # a judge or a control may draw from it, and a resumed run repeats no validation
         try:

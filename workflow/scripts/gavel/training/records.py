@@ -43,7 +43,7 @@ class RunSummary(Summary):
 
     Attributes:
         labels: number of labelled questions whose gold answers were used; with a group filter, that could be.
-        unlabeled: number of unlabelled questions; likewise.
+        unlabeled: number of unlabelled questions that were used; with a group filter, that could be.
         completions: number of rewarded completions.
         algorithm_notes: `gavel.training.rl.algorithms.Algorithm`, with its passes; None for the baseline.
         ended: in RL only; None if the run took all of its steps.

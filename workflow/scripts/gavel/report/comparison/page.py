@@ -60,7 +60,7 @@ class Axis:
 
     Attributes:
         label: of the axis; empty to show the studies' names.
-        position: a study's place on the axis, None if it is unknown; by default the studies stand in their order.
+        position: a study's place on the axis, None if it is unknown; by default the studies keep their order.
         shown: how a sentence about a study states its place, with the number in braces.
         gain: whether the figure shows the difference from the baseline, which all studies share, in place of accuracy.
     """

@@ -21,7 +21,7 @@ from gavel.report.baseline import BASELINES
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish. Yellow and black are left out, because one is
 # invisible on a white page and the other on a dark one.
-BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = (
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = (
     "#0072B2",
     "#E69F00",
     "#009E73",
@@ -34,7 +34,7 @@ COLOUR_NAMES = {
     BLUE: "blue",
     ORANGE: "orange",
     GREEN: "green",
-    VERMILLION: "vermillion",
+    VERMILION: "vermilion",
     PURPLE: "purple",
     SKY: "sky blue",
 }
@@ -156,10 +156,10 @@ def accuracy_axis(axes: Axes) -> None:
 
 
 def lambda_colours(lambdas: Sequence[float]) -> dict[float, str]:
-    """λ → colour: vermillion for judge only (0), blue for verifier only (1), other colours for mixtures."""
+    """λ → colour: vermilion for judge only (0), blue for verifier only (1), other colours for mixtures."""
     mixed = (GREEN, PURPLE, ORANGE, SKY)
     inner = [lam for lam in sorted(set(lambdas)) if 0 < lam < 1]
-    return {0.0: VERMILLION, 1.0: BLUE} | {lam: mixed[index % len(mixed)] for index, lam in enumerate(inner)}
+    return {0.0: VERMILION, 1.0: BLUE} | {lam: mixed[index % len(mixed)] for index, lam in enumerate(inner)}
 
 
 def run_styles(runs: Sequence[tuple[str, str, float | None]]) -> dict[str, dict[str, Any]]:

@@ -52,7 +52,7 @@ class Kind:
 
 def controls_table(results: Results) -> Table:
     """Greedy accuracy of every kind of run of the grid and of every control, its difference from the baseline, and the
-    share of the gap to the upper bound that it closes; kinds with several seeds are their means.
+    fraction of the gap to the upper bound that it closes; kinds with several seeds are their means.
 
     Without rows if every kind is a single run and there is no control.
     """
@@ -67,7 +67,7 @@ def controls_table(results: Results) -> Table:
             (f"Δ {results.baseline.label}", "in percentage points, with the paired 95 % interval"),
         ]
         if bounds[name] is not None:
-            own.append(("gap closed", "the difference as a share of that of RL with all answers"))
+            own.append(("gap closed", "the difference as a fraction of that of RL with all answers"))
         columns += own
         groups.append((f"{name} ({results.size(name):,} questions)", len(own)))
     table = Table(columns, [], groups)

@@ -105,9 +105,9 @@ def cost_figure(rows: pd.DataFrame, baseline: Baseline) -> Figure:
     figure.panels.append(("Judge benchmark", accuracy_against_cost(drawn)))
     uncounted = [name for name in every.label if name not in set(drawn.label)]
     figure.caption = (
-        "Fraction of pairs in which the judge prefers the correct solution, with 95 % intervals (bootstrap over "
-        "questions; if all pairs are won, Wilson's, which is wider), against the tokens that its model reads and "
-        "writes per pair, on a logarithmic axis. Judges are shifted sideways slightly, so that equal costs do not "
+        "Fraction of pairs in which the judge prefers the correct solution, against the tokens that its model reads "
+        "and writes per pair, on a logarithmic axis. Intervals are 95 % intervals (bootstrap over questions; if all "
+        "pairs are won, Wilson's, which is wider). Judges are shifted sideways slightly, so that equal costs do not "
         "overlap. "
         + (f"Not shown, for lack of token counts or answers: {join_words(uncounted)}. " if uncounted else "")
         + about_pairs(rows, baseline)

@@ -20,8 +20,8 @@ Each promise below has an adversarial test in `tests/unit/solutions/sandbox` or,
 - exceptions: `try` works as in Python, but cannot catch a refusal, MemoryError or RecursionError; a program whose
   `finally` drops one has no answer. Time limits end the process and are not exceptions;
 - the process, whatever code runs in it (`gavel.solutions.sandbox.confinement`): an empty environment; an empty working
-  directory that is deleted once the worker has started; standard streams to this process only; a session of its own;
-  resource limits that allow no file, socket, process or core dump. On Linux on x86-64 and ARM64 a seccomp filter allows
+  directory that is deleted once the worker has started; standard streams to this process only; a session of its own.
+  Resource limits allow no file, socket, process or core dump. On Linux on x86-64 and ARM64 a seccomp filter allows
   system calls only for reading, writing to the streams, memory and clocks, with or without privileges. If root starts
   it, it becomes nobody. On Linux it dies with this process;
 - state: a program sees no other program's names and cannot write an attribute of anything that outlives it. A worker in
@@ -113,10 +113,10 @@ FOLDER = re.compile(r"gavel-programs-([0-9]+)-.*")
 def run_programs(programs: Sequence[str], timeout_s: float = TIMEOUT_S, budget_s: float | None = None) -> list[Answer]:
     """Canonical answers of the programs, in their order; identical programs are run once.
 
-    An answer is the canonical text of the returned number, `"None"` if the program returned the value None, and None if
-    there is no answer: no `solution`, the end reached without a return, a result that is not a number, an error, a
-    refusal, or more than `timeout_s` seconds of CPU time. It is `NOT_RUN` for a program that had not run when the
-    batch's time was up, or to which the machine gave too little CPU time; the log gives their number.
+    An answer is the canonical text of the returned number, or `"None"` if the program returned the value None. It is
+    None if there is no answer: no `solution`, the end reached without a return, a result that is not a number, an
+    error, a refusal, or more than `timeout_s` seconds of CPU time. It is `NOT_RUN` for a program that had not
+    run when the batch's time was up, or to which the machine gave too little CPU time; the log gives their number.
 
     The first call starts the workers, and later calls reuse them; calls from several threads take turns. Raises
     RuntimeError if no worker can be started.

@@ -268,7 +268,7 @@ class Judge(Model):
     server: Server | None = Field(None, description="Use a server instead of loading the model.")
     cache: Literal["off", "run", "study"] = Field(
         "run",
-        description="Cache verdicts, so that a resumed training run does not repeat requests: `run` for each run, "
+        description="Cache verdicts, so that a resumed training run does not repeat requests: `run` for each run; "
         "`study` for all jobs of the study (saves money with a hosted judge, but the last digits of results then "
         "depend on which job asked first); `off` disables it.",
     )

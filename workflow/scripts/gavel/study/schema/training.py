@@ -186,8 +186,8 @@ class Validation(Section):
     collapse_drop: Fraction = Field(
         0.1,
         description="A collapse: true accuracy is more than this below its best so far, while the judge's mean score "
-        "is no lower (pairwise judge: while its win rate against SFT has fallen less than half as far as the true win "
-        "rate); or true accuracy is less than half of its best, whatever the judge's score.",
+        "is no lower. A pairwise judge counts as no lower while its win rate against SFT has fallen less than half as "
+        "far as the true win rate. True accuracy below half of its best is a collapse too, whatever the judge's score.",
     )
     collapse_patience: Count = Field(2, description="Number of consecutive validations that must show a collapse.")
     early_stopping_patience: Count | None = Field(
@@ -261,7 +261,7 @@ class GroupFilter(Section):
 
 class RewardTerm(Section):
     """A reward of your own: a Python function of lists of questions, completions and gold answers (None where a
-    completion's question is unlabelled, and everywhere at lambda 0) that returns a number for each completion, or None
+    completion's question is unlabelled, and everywhere at lambda 0). It returns a number for each completion, or None
     where the reward is unknown, which leaves it missing."""
 
     file: str = Field(

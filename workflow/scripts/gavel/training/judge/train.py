@@ -3,7 +3,7 @@ a single-token one by SFT on responses that are known to be right or wrong (`gav
 
 `sft` and `dpo` train on judgments (`gavel.training.judge.judgments`), as the self-taught evaluators of Wang et al. 2024
 (arXiv 2408.02666) do one after the other. `grpo` needs only pairs with a known better solution, as do the reward
-reasoning models of Guo et al. 2025 (arXiv 2505.14674): the judge's reward is +1 if it prefers the correct solution and
+reasoning models of Guo et al. 2025 (arXiv 2505.14674). The judge's reward is +1 if it prefers the correct solution and
 -1 if it does not, and its reasoning is unconstrained. We have read the README and configs of the former's code, and the
 abstract and reviews of the latter. The trainers are TRL's. A judge is selected, like a student, by its accuracy on
 validation pairs, or a single-token one by its AUC within validation questions.
@@ -342,7 +342,7 @@ def _steps(settings: JudgeTrainingSettings, examples: int) -> int:
 
 
 def _fit(trainer: Trainer, state: RunState) -> tuple[PreTrainedModel, str | None]:
-    """Train, or resume; returns the trained judge, and why it has learnt nothing, if so."""
+    """Train, or resume; returns the trained judge, and why it has learned nothing, if so."""
     trl_config.resume(trainer, state)
     zero_spread = [row["frac_reward_zero_std"] for row in trainer.state.log_history if "frac_reward_zero_std" in row]
     if zero_spread and min(zero_spread) == 1:

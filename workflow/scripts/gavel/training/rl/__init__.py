@@ -2,7 +2,7 @@
 
 - `train`: `train` runs it
 - `algorithms`: the table of algorithms: `ALGORITHMS`
-- `rewards`: the reward, and its mix: `mix`
+- `rewards`: the mixed reward: `mix`
 - `reward_parts`: what rewards are made of
 - `reward_terms`: rewards of the user's own
 - `group_filter`: replaces groups that carry no signal

@@ -87,9 +87,9 @@ ALGORITHMS = {
     "ppo": Algorithm(
         "dapo", "none", "token", (0.2, 0.2),
         "Schulman et al. 2017; value and GAE settings after ReFT (Luong et al. 2024)",
-        "policy and value losses are averaged over the tokens of the rollout, not of a mini-batch; KL to the starting "
-        "policy is off unless rl.kl_coefficient is set (ReFT has it in the reward: rl.kl_placement); the critic is a "
-        "copy of the policy's trunk unless rl.ppo.trunk is shared; several completions per question, as in GRPO",
+        "policy and value losses are averaged over the tokens of the rollout, not of a mini-batch; the critic is a "
+        "copy of the policy's trunk unless rl.ppo.trunk is shared; several completions per question, as in GRPO. KL to "
+        "the starting policy is off unless rl.kl_coefficient is set (ReFT has it in the reward: rl.kl_placement)",
         critic=True,
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rewards: the verifiable reward, and its mix with the judge's. The only place where the two meet."""
+"""Rewards: the verifiable reward, mixed with the judge's. The only place where the two meet."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -173,8 +173,8 @@ class RewardRules:
 class MixedReward:
     """The only reward function that a TRL trainer gets.
 
-    TRL would score a missing part of several reward functions as 0, so the mix is computed here. Each call is one
-    rollout; means and spreads of the parts are logged for labelled and unlabelled questions separately.
+    TRL would score a missing part of several reward functions as 0, so the mixed reward is computed here. Each call is
+    one rollout; means and spreads of the parts are logged for labelled and unlabelled questions separately.
 
     Args:
         schedule: lambda over the run; a run at 1 never asks the judge, one at 0 never reads a gold answer.

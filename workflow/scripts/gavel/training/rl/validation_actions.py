@@ -10,7 +10,7 @@ from gavel.training.rl.settings import ValidationSettings
 from gavel.training.rl.validation_rules import ALARM, has_collapsed, has_stalled, watch_alarms
 from gavel.training.state import RunState
 
-# `HIGHEST` is below 1, where the unlabelled questions of a mixed run would have no reward at all.
+# `HIGHEST` is below 1, where the unlabelled questions of a run with mixed reward would have no reward at all.
 STEP, HIGHEST = 0.25, 0.9
 EARLY = "early_stop"
 ROLLS_BACK = ("rollback", EARLY)  # the run's result is then its best checkpoint by validation

@@ -1,8 +1,8 @@
 """Rollouts sampled by vLLM: the engine that TRL starts in the training process, and how far it is from the trainer.
 
 vLLM and the trainer compute a token's log-probability with different kernels, and perhaps in different dtypes. TRL
-weights each completion (or token) by the ratio of the two probabilities, and masks those whose ratio is out of bounds:
-they then teach nothing, and a run that loses many of them is no fair comparison for one that loses few. Both numbers
+weights each completion (or token) by the ratio of the two probabilities, and masks those whose ratio is out of bounds.
+These then teach nothing, and a run that loses many of them is no fair comparison for one that loses few. Both numbers
 are logged for each rollout.
 """
 

@@ -1,7 +1,7 @@
 """Judges that watch a run: they score the monitor's samples beside the judge, and never reward.
 
-A policy that learns what its own judge wrongly accepts gains nothing with another judge, so the two part ways. That
-shows without a label (`gavel.training.rl.validation_rules.watch_alarms`).
+A policy that learns what its own judge wrongly accepts gains nothing with another judge, so the scores of the two
+diverge. That shows without a label (`gavel.training.rl.validation_rules.watch_alarms`).
 """
 
 import statistics

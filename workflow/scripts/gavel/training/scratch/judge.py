@@ -42,7 +42,7 @@ class JudgeRecipe(Recipe):
         lm_steps: optimiser steps of language modelling, before those of judging.
         samples: of the untuned student for a question, at temperature 1.
         questions: number of questions that it is sampled on.
-        tasks: keys of `gavel.judge.kinds.TASKS`, all learnt together.
+        tasks: keys of `gavel.judge.kinds.TASKS`, all learned together.
     """
 
     lm_steps: int
