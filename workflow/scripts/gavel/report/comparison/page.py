@@ -50,7 +50,7 @@ SHAPES: dict[str, type | UnionType] = {
     "primary.test_set": str,
     "primary.metric": str,
 }
-MAX_LISTED = 8  # studies whose primary comparison stands in the answer
+MAX_LISTED = 8  # studies whose primary comparison is in the answer
 LIST_SHAPES = {"rl.algorithms": str, "rl.lambda": NUMBER, "rl.seeds": NUMBER}
 
 
