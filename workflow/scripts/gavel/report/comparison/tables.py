@@ -1,6 +1,7 @@
 """Tables that compare studies: config differences and outcomes, paired comparisons of runs, best of n, and the labels
 that a gain is worth."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
@@ -42,7 +43,8 @@ def overview_table(studies: Mapping[str, Results]) -> Table:
     for label, study in studies.items():
         counts, judge = (study.splits or {}).get("counts") or {}, study.calibration or {}
         auc, right = judge.get("auc_within"), judge.get("accuracy")
-        collapsed = [study.names[run] for run in study.monitors if study.collapse(run) is not None]
+        collapsed = [run for run in study.monitors if study.collapse(run) is not None]
+        stopped = [run for run, about in study.runs.items() if about.get("ended")]
         table.rows.append(
             [
                 text(label),
@@ -51,11 +53,20 @@ def overview_table(studies: Mapping[str, Results]) -> Table:
                 count(counts.get("unlabeled")),
                 MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
                 MISSING if right is None else Cell(f"{percent(right)} %", sort=right),
-                text(join_words(collapsed)),
-                text(join_words([study.names[run] for run, about in study.runs.items() if about.get("ended")])),
+                text(run_kinds(study, collapsed)),
+                text(run_kinds(study, stopped)),
             ]
         )
     return table
+
+
+def run_kinds(study: Results, runs: Sequence[str]) -> str:
+    """The names of runs, and how many of its seeds for a kind of run that has several."""
+    kinds = {run: name.partition(", seed ")[0] for run, name in study.names.items()}
+    every, found = Counter(kinds.values()), Counter(kinds[run] for run in runs)
+    return join_words(
+        [f"{kind} ({number} of {every[kind]} seeds)" if every[kind] > 1 else kind for kind, number in found.items()]
+    )
 
 
 def differences(studies: Mapping[str, Results]) -> dict[str, str]:
