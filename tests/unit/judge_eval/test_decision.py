@@ -18,7 +18,8 @@ def metrics(auc=0.85, low=0.82, high=0.88, questions=100, **more):
         (metrics(0.82, 0.77, 0.87), "unclear", "the interval contains 0.8"),
         (metrics(off_label_mass=0.7), "no", "70% of its probability is on other tokens"),
         (metrics(missing=400), "unclear", "no answer on 33% of the responses"),
-        (metrics(questions=5), "unclear", "rests on 5 questions"),
+        (metrics(questions=5), "unclear", "rests on 5 questions with"),
+        (metrics(questions=1), "unclear", "rests on 1 question with"),
         (metrics(None) | {"auc_within_ci95": None, "auc_within_questions": 0}, "unclear", "rests on 0 questions"),
     ],
 )
