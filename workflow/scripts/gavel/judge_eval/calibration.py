@@ -275,7 +275,8 @@ def weakness(found: dict[str, Any], min_auc: float | None, max_off_label: float 
         return f"the judge gave no answer on {unanswered:.0%} of the solutions, so its metrics are unreliable"
     within, questions = found["auc_within"], found["auc_within_questions"]
     if questions < MIN_QUESTIONS:
-        return f"the judge's AUC within questions rests on {questions} question{'s' * (questions != 1)}; {MIN_QUESTIONS} are needed"
+        counted = f"{questions} question{'s' * (questions != 1)}"
+        return f"the judge's AUC within questions rests on {counted}; {MIN_QUESTIONS} are needed"
     return None if within >= min_auc else f"the judge's AUC within questions is {within:.3f}, below {min_auc:g}"
 
 

@@ -50,7 +50,8 @@ def decide(found: Mapping[str, Any], min_auc: float, max_off_label: float | None
         return Decision("no", why, "check its prompt, label words and chat template")
     auc, interval, questions = found["auc_within"], found["auc_within_ci95"], found["auc_within_questions"] or 0
     if auc is None or interval is None or questions < MIN_QUESTIONS:
-        why = f"its AUC within questions rests on {questions} question{'s' * (questions != 1)} with both correct and incorrect responses"
+        counted = f"{questions} question{'s' * (questions != 1)}"
+        why = f"its AUC within questions rests on {counted} with both correct and incorrect responses"
         advice = f"label several responses to each of at least {MIN_QUESTIONS} questions, and better to a hundred"
         return Decision("unclear", why, advice, MIN_QUESTIONS)
     measured = f"its AUC within questions is {auc:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
