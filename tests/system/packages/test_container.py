@@ -76,9 +76,7 @@ def image(buildah, tmp_path_factory):
 def network() -> list[str]:
     """Buildah's options for the host's network, and for pip's settings with the files and folders that they name."""
     settings = subprocess.run(["pip", "config", "debug"], capture_output=True, text=True, check=True).stdout
-    named = {Path(path) for path in re.findall(r"(?:file://)?(/[^\s',]+)", settings)} | {
-        Path("/usr/share/ca-certificates")
-    }
+    named = {Path(path) for path in re.findall(r"(?:file://)?(/[^\s',]+)", settings)}
     # Folders with what is next to them, because links lead there.
     shared = {path.parent if path.is_dir() else path for path in named if path.exists()}
     mounts = [f"--volume={path}:{path}:ro" for path in sorted(shared) if not shared & set(path.parents)]
