@@ -1,8 +1,11 @@
+import re
 import xml.etree.ElementTree as ElementTree
+from importlib.resources import files
 
 import pandas as pd
 import pytest
 
+from gavel.report.page import figure_file
 from gavel.report.plots import judges, results, training
 from gavel.report.plots.style import GREY, label, run_styles
 
@@ -117,3 +120,15 @@ def test_labels():
     assert label("sft", "sft", None) == "SFT"
     assert label("x", "grpo", 0.5).replace("\u00a0", " ") == "GRPO λ = 0.5"
     assert label("x", "ppo", 1.0, 3).replace("\u00a0", " ") == "PPO λ = 1, seed 3"
+
+
+def test_a_figure_as_a_file_brings_the_colours_of_both_themes():
+    svg = figure_file(results.accuracy_against_lambda(metrics()))
+    (style,) = re.findall(r"<style>(.*?)</style>", svg)
+    light, dark = style.split("@media (prefers-color-scheme: dark)")
+    page = files("gavel.report").joinpath("page.css").read_text(encoding="utf-8")
+    for theme, colours in (("light", light), ("dark", dark)):
+        own = page[page.index(f"color-scheme: {theme}") :]
+        background, ink = (re.search(rf"--{name}: (#\w+);", own)[1] for name in ("card", "ink"))
+        assert f"background: {background}; color: {ink}" in colours
+    assert ElementTree.fromstring(svg).tag.endswith("svg") and "currentColor" in svg

@@ -341,11 +341,16 @@ def write_figures(figures: Sequence[Figure], folder: Path) -> None:
     for figure in figures:
         for title, svg in figure.panels:
             suffix = "-".join("".join(char if char.isalnum() else " " for char in title).lower().split())
-            # A figure of its own has no page to take its colours from: draw it on white.
-            svg = svg.replace("<svg", '<svg style="background: #fff"', 1)
-            write_text(folder / f"{figure.name}-{suffix}.svg", svg + "\n")
+            write_text(folder / f"{figure.name}-{suffix}.svg", figure_file(svg) + "\n")
         if figure.panels:
             write_text(folder / f"{figure.name}.csv", figure.data.to_csv(index=False, float_format="%.6g"))
+
+
+def figure_file(svg: str) -> str:
+    """A figure as a file, which has no page to take its colours from: the colours of the page's two themes."""
+    light, dark = "svg { background: #fff; color: #16191d }", "svg { background: #191d23; color: #e8eaed }"
+    style = f"<style>{light} @media (prefers-color-scheme: dark) {{ {dark} }}</style>"
+    return re.sub(r"(<svg[^>]*>)", rf"\1{style}", svg, count=1)
 
 
 def relative_url(path: str | Path, page: str | Path) -> str:
