@@ -35,7 +35,7 @@ HOSTILE = (
 )
 RAW = {
     "study": "tiny",
-    "question": "Does a one-word judge's reward on unlabelled questions help beyond what labels teach?",
+    "question": "Does a one-token judge's reward on unlabelled questions help beyond what labels teach?",
     "results_dir": "/results",  # the check of a relative one depends on the working directory
     "data": {
         "train": {"reader": "generator", "set": "main", "size": 1100},

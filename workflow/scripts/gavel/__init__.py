@@ -1,4 +1,4 @@
-"""Gavel: teach small language models to reason with rewards from a one-word LLM judge.
+"""Gavel: train small language models with RL when labels are few; an LLM judge scores the rest in one token.
 
 A package imports only from packages further down, as CONTRIBUTING.md shows.
 
