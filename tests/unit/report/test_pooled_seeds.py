@@ -63,7 +63,7 @@ def test_studies_are_compared_by_the_means(results):
     correct = tables.primary_correctness(study)
     assert len(correct) == 60 and set(correct.values()) > {1 / 3, 2 / 3}
     assert tables.counterpart(study, f"{RUN}-seed1", study) == f"{RUN}-seed1"
-    assert tables.run_kinds(study, [f"{RUN}-seed0", f"{RUN}-seed2"]) == f"{KIND} (2 of 3 seeds)"
-    assert tables.run_kinds(study, [study.baseline.run]) == "SFT" and tables.run_kinds(study, []) == "none"
+    assert study.kinds_of([f"{RUN}-seed0", f"{RUN}-seed2"]) == f"{KIND} (2 of 3 seeds)"
+    assert study.kinds_of([study.baseline.run]) == "SFT" and study.kinds_of([]) == "none"
     assert f"{KIND}, mean of 3 seeds" in comparison.headline_sentence({"one": study, "two": study}, "variant")
     assert judge_cost.cost_figure({"one": study, "two": study}, ["main"]).panels

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,7 @@ from gavel.frames.files import (
 from gavel.judge_eval.benchmark_metrics import COLUMNS as BENCHMARK_COLUMNS
 from gavel.judge_eval.records import VerdictRow
 from gavel.report.baseline import BASELINES, Baseline, control_label
+from gavel.report.cells import join_words
 from gavel.report.plots.style import label
 from gavel.study import layout
 from gavel.study.layout import Layout, primary_comparison
@@ -117,6 +119,13 @@ class Results:
             named = self.study["primary"]
             kind = label("", named["algorithm"], named["lambda"])
             self.names[self.primary["run"]] = f"{kind}, mean of {len(self.primary['runs'])} seeds"
+
+    def kinds_of(self, runs: Sequence[str]) -> str:
+        """The names of runs in words; seeds of one kind together, as `GRPO λ = 0 (2 of 3 seeds)`."""
+        kinds = {run: name.partition(", seed ")[0] for run, name in self.names.items()}
+        every, found = Counter(kinds.values()), Counter(kinds[run] for run in runs)
+        shown = [f"{kind} ({n} of {every[kind]} seeds)" if every[kind] > 1 else kind for kind, n in found.items()]
+        return join_words(shown)
 
     @property
     def sets(self) -> list[str]:

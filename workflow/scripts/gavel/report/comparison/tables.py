@@ -1,7 +1,6 @@
 """Tables that compare studies: config differences and outcomes, paired comparisons of runs, best of n, and the labels
 that a gain is worth."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
@@ -53,20 +52,11 @@ def overview_table(studies: Mapping[str, Results]) -> Table:
                 count(counts.get("unlabeled")),
                 MISSING if auc is None else Cell(f"{auc:.3f}", sort=auc),
                 MISSING if right is None else Cell(f"{percent(right)} %", sort=right),
-                text(run_kinds(study, collapsed)),
-                text(run_kinds(study, stopped)),
+                text(study.kinds_of(collapsed)),
+                text(study.kinds_of(stopped)),
             ]
         )
     return table
-
-
-def run_kinds(study: Results, runs: Sequence[str]) -> str:
-    """The names of runs, and how many of its seeds for a kind of run that has several."""
-    kinds = {run: name.partition(", seed ")[0] for run, name in study.names.items()}
-    every, found = Counter(kinds.values()), Counter(kinds[run] for run in runs)
-    return join_words(
-        [f"{kind} ({number} of {every[kind]} seeds)" if every[kind] > 1 else kind for kind, number in found.items()]
-    )
 
 
 def differences(studies: Mapping[str, Results]) -> dict[str, str]:

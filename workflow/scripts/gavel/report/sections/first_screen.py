@@ -111,9 +111,8 @@ def _of_collapse(results: Results) -> Finding | None:
     title = (
         f"The monitor flagged a collapse in {len(flagged)} of {len(judged)} runs" if flagged else "No collapse flagged"
     )
-    names = join_words([results.names[run] for run in flagged[:4]]) + (" and others" if len(flagged) > 4 else "")
     rates = measured_rates(results)
-    text = f"{names}. " if flagged else f"In {len(judged)} runs. "
+    text = f"{results.kinds_of(flagged)}. " if flagged else f"In {len(judged)} runs. "
     if rates is not None:
         text += (
             f"On simulated studies this rule flagged {rates.false_alarms} of the runs without reward hacking and "
