@@ -9,7 +9,7 @@ from gavel.common.errors import InputError
 from gavel.common.paths import ROOT
 from gavel.judge.kinds import KINDS, Kind
 from gavel.models.task import Task
-from gavel.study import params, results_folder
+from gavel.study import layout, params, results_folder
 from gavel.study.layout import Layout
 from gavel.study.rules import RULES
 from gavel.study.schema import study as config_study
@@ -17,6 +17,10 @@ from gavel.study.schema import training
 from helpers.configs import default
 
 STUDIES = sorted((ROOT / "config").glob("*.yaml"))
+
+
+PRIMARY_RUNS = [f"grpo-lambda0.5-seed{seed}" for seed in range(3)]
+OTHER_RUNS = ["ppo-lambda0-seed0", "grpo-lambda1-seed0"]
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
@@ -58,6 +62,17 @@ def changed(path: str, value) -> dict:
         ("evaluation.best_of", [], "evaluation.best_of: is an empty list"),
         ("evaluation.ks", [], None),
         ("rl.lambda", [0.5, 0.5000001], "run names show six digits"),
+        ("rl.runs", [], "rl.runs: "),
+        (
+            "rl.runs",
+            [*PRIMARY_RUNS, "grpo-lambda0.5-seed9"],
+            "'grpo-lambda0.5-seed9', which is no run of the grid",
+        ),
+        ("rl.runs", [*PRIMARY_RUNS, "x"], "its runs have names such as 'grpo-lambda0-seed0'"),
+        ("rl.runs", PRIMARY_RUNS, "rl.runs has no run with the algorithm ppo; add one"),
+        ("rl.runs", [*PRIMARY_RUNS, "ppo-lambda0-seed0"], "rl.runs has no run with the lambda 1.0; add one"),
+        ("rl.runs", [*PRIMARY_RUNS, *OTHER_RUNS], None),
+        ("rl.runs", [*PRIMARY_RUNS[1:], *OTHER_RUNS], "rl.runs lacks 'grpo-lambda0.5-seed0', a run of the primary"),
         ("primary.lambda", 0.25, "primary.lambda 0.25 is not one of the study's"),
         ("primary.test_set", "gsm8k", "primary.test_set 'gsm8k' is not one of the study's"),
         ("data.labeled", 1.5, "neither a count"),
@@ -331,6 +346,13 @@ def test_a_wrong_value_is_named_in_one_line(path, value, message):
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert "hush" not in str(error.value), "a password is repeated"
+
+
+def test_a_part_of_the_grid_keeps_its_order_and_a_longer_part_retrains_nothing():
+    study = config_study.load(changed("rl.runs", [*OTHER_RUNS, *PRIMARY_RUNS]))
+    assert list(layout.grid(study["rl"])) == [*PRIMARY_RUNS, "grpo-lambda1-seed0", "ppo-lambda0-seed0"]
+    assert layout.primary_comparison(study, None)["runs"] == PRIMARY_RUNS
+    assert "runs" not in params.rl(study)
 
 
 def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():

@@ -120,7 +120,7 @@ def read_gsm_symbolic(row: dict[str, Any]) -> Problem:
 
     As for GSM-Plus, `gavel.data.sources.link_seeds` later replaces `seed_question` by `seed_id`.
     """
-    return cast(Problem, read_gsm8k(row) | {"seed_question": _text(row, "original_question")})
+    return {**read_gsm8k(row), "seed_question": _text(row, "original_question")}
 
 
 def read_gsm_hard(row: dict[str, Any]) -> Problem:

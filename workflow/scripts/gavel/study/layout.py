@@ -394,12 +394,13 @@ def run_name(algorithm: str, lam: float, seed: int | None) -> str:
 
 def grid(rl: Mapping[str, Any]) -> dict[str, RunColumns]:
     """The runs of a config's section `rl`."""
-    return {
+    every: dict[str, RunColumns] = {
         run_name(algorithm, lam, seed): {"algorithm": algorithm, "lambda": lam, "seed": seed, "control": None}
         for algorithm in rl["algorithms"]
         for lam in rl["lambda"]
         for seed in rl["seeds"]
     }
+    return {run: about for run, about in every.items() if not rl.get("runs") or run in rl["runs"]}
 
 
 def baseline(study: Mapping[str, Any]) -> str:

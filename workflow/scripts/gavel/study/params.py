@@ -49,7 +49,7 @@ def simulated_task(study: dict[str, Any]) -> dict[str, Any]:
 
 def rl(study: dict[str, Any]) -> dict[str, Any]:
     """The settings of section `rl` that a run depends on; `gavel.training.rl.rollout_server` adds vLLM's address."""
-    left_out = {"algorithms", "lambda", "seeds", "keep_rollouts", "signal"}
+    left_out = {"algorithms", "lambda", "seeds", "runs", "keep_rollouts", "signal"}
     settings = {key: value for key, value in study["rl"].items() if key not in left_out}
     vllm = settings["vllm"]
     return settings | {"vllm": vllm and {key: value for key, value in vllm.items() if key not in ROLLOUT_ACCESS}}

@@ -153,6 +153,8 @@ def _rl(study: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     seed = rl["seeds"][0] if primary["seed"] is None else primary["seed"]
     yield "rl.lambda", [primary["lambda"]]
     yield "rl.seeds", [seed]
+    if rl["runs"]:
+        yield "rl.runs", None
     if controls["seeds"]:
         yield "controls.seeds", controls["seeds"][:1]
     named = [*rl["algorithms"], *filter(None, [controls["algorithm"]])]

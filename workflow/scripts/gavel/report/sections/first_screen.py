@@ -1,5 +1,6 @@
 """What the page says first: how the study was set up, and what it found."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from gavel.judge_eval.decision import MIN_AUC, decide
@@ -7,6 +8,7 @@ from gavel.report.cells import interval, join_words, points, seconds
 from gavel.report.results import Results
 from gavel.report.sections.controls import Kind, kinds
 from gavel.report.sections.monitor_errors import measured_rates
+from gavel.study import layout
 from gavel.study.layout import judge_stages
 
 JUDGE_TITLES = {
@@ -38,7 +40,9 @@ def setup(results: Results) -> list[tuple[str, str]]:
         lines.append(("Questions", join_words(parts)))
     lambdas = join_words([f"{lam:g}" for lam in rl["lambda"]])
     algorithms = join_words([name.upper() for name in rl["algorithms"]])
-    seeds = f"{len(rl['seeds'])} seeds" if len(rl["seeds"]) > 1 else "one seed"
+    kinds = Counter((run["algorithm"], run["lambda"]) for run in layout.grid(rl).values())
+    least, most = min(kinds.values()), max(kinds.values())
+    seeds = "one seed" if most == 1 else f"{most} seeds" if least == most else f"{least} to {most} seeds"
     steps = f"{rl['steps']} steps of {rl['prompts_per_step']} questions × {rl['num_generations']} completions"
     lines.append(("RL", f"{algorithms}, λ = {lambdas}, {seeds}; {steps}"))
     if jobs := results.benchmarks.seconds.sum():

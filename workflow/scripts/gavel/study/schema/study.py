@@ -5,6 +5,7 @@ passes plain values on, so that a changed key reruns only the rules that use it.
 """
 
 import difflib
+import itertools
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +17,7 @@ from gavel.data.check_sizes import check_unlabeled, check_validation
 from gavel.judge.kinds import KINDS
 from gavel.models import limits
 from gavel.solutions import answer_types
+from gavel.study import layout
 from gavel.study.results_folder import Place
 from gavel.study.schema.base import Count, Fraction, Positive, Section, types_in
 from gavel.study.schema.data import Data, Solution
@@ -234,6 +236,7 @@ class Config(Place):
                 raise ValueError(f"primary.{key} {getattr(self.primary, key)!r} is not one of the study's: {known}")
         if self.primary.lambda_ not in self.rl.lambda_:
             raise ValueError(f"primary.lambda {self.primary.lambda_} is not one of the study's: {self.rl.lambda_}")
+        self.check_runs()
         sampled = self.evaluation.sampled_questions
         if unknown := [name for name in sampled if name not in self.data.tests]:
             raise ValueError(
@@ -270,6 +273,28 @@ class Config(Place):
         if scratch and self.data.pretrain is None:
             raise ValueError(f"{scratch[0]}.model is 'scratch', but data.pretrain, its training data, is null")
         return self
+
+    def check_runs(self) -> None:
+        """Raises `ValueError` unless `rl.runs` has the primary runs, a run for each value of the grid, and no other."""
+        rl, primary = self.rl, self.primary
+        if rl.runs is None:
+            return
+        every = itertools.product(rl.algorithms, rl.lambda_, rl.seeds)
+        known = {layout.run_name(*values): values for values in every}
+        for run in rl.runs:
+            if run not in known:
+                near = difflib.get_close_matches(run, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"its runs have names such as {next(iter(known))!r}"
+                raise ValueError(f"rl.runs names {run!r}, which is no run of the grid; {hint}")
+        used = zip(*(known[run] for run in rl.runs), strict=True)
+        for key, values, named in zip(
+            ("algorithm", "lambda", "seed"), zip(*known.values(), strict=True), used, strict=True
+        ):
+            if unused := [value for value in values if value not in named]:
+                raise ValueError(f"rl.runs has no run with the {key} {unused[0]}; add one, or leave it out of the grid")
+        for seed in rl.seeds if primary.seed is None else [primary.seed]:
+            if (run := layout.run_name(primary.algorithm, primary.lambda_, seed)) not in rl.runs:
+                raise ValueError(f"rl.runs lacks {run!r}, a run of the primary comparison; add it, or set primary.seed")
 
     def check_controls(self) -> None:
         """Check that the controls have what they need."""

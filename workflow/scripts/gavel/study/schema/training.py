@@ -294,6 +294,12 @@ class Rl(Section):
         "do.",
     )
     seeds: list[int] = Field([0], description="Seeds for the order of questions and for sampling.")
+    runs: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="The grid's runs to train, by name (`grpo-lambda0.5-seed0`), such as several seeds of the primary "
+        "comparison's runs and one of the others; null trains all of them.",
+    )
     steps: Count = Field(80, description="Number of rollouts, the same in every run.")
     prompts_per_step: Count = Field(32, description="Questions per rollout.")
     num_generations: Annotated[int, Field(ge=2)] = Field(8, description="Responses per question (the group).")
