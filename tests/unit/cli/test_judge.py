@@ -55,7 +55,7 @@ def test_details_have_the_score_of_every_row(file, tiny, tmp_path, capsys):
     [
         ("judged.jsonl", [], "would overwrite the responses"),
         ("none/scores.jsonl", [], "does not exist; create it first"),
-        ("scores.jsonl", ["--layout", "rewardbench"], "use --layout rows"),
+        ("scores.jsonl", ["--layout", "rewardbench"], "use --layout rows or unlabeled"),
     ],
 )
 def test_details_that_cannot_be_written_are_found_before_the_judge_is_asked(
@@ -64,6 +64,37 @@ def test_details_that_cannot_be_written_are_found_before_the_judge_is_asked(
     monkeypatch.setattr(load, "load", lambda **settings: pytest.fail("the judge was loaded"))
     assert main(["judge", str(file), "--judge", "x", "--details", str(tmp_path / name), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_responses_without_labels_are_scored(file, tiny, tmp_path, capsys):
+    given = [json.loads(line) for line in file.open()]
+    bare, out = tmp_path / "bare.jsonl", tmp_path / "scores.jsonl"
+    bare.write_text("".join(json.dumps({key: row[key] for key in ("question", "response")}) + "\n" for row in given))
+    options = ["--judge", tiny, "--layout", "unlabeled", "--details", str(out), "--json"]
+    assert main(["judge", str(bare), *options]) == 0
+    found, details = json.loads(capsys.readouterr().out), [json.loads(line) for line in out.open()]
+    scores = scores_of(load.load(model=tiny), [row["question"] for row in given], [row["response"] for row in given])
+    assert [row["probability"] for row in details] == pytest.approx(scores, abs=1e-6)
+    assert {row["correct"] for row in details} == {None}
+    assert found["mean_probability"] == pytest.approx(sum(scores) / 20, abs=1e-6)
+    assert found["accepted"] == sum(score > 0.5 for score in scores) / 20
+    assert list(found) == ["n", "mean_probability", "accepted", "off_label_mass", "solutions_per_second"]
+    assert main(["judge", str(bare), "--judge", tiny]) == 2
+    assert "rows without it need --layout unlabeled" in capsys.readouterr().err
+    assert main(["judge", str(bare), "--judge", tiny, "--layout", "unlabeled", "--exit-code"]) == 2
+    assert "need several labelled responses" in capsys.readouterr().err
+
+
+def test_a_judge_that_answers_on_no_unlabelled_row_is_one_line(file, tiny, capsys, monkeypatch):
+    class Silent:
+        def verdicts(self, questions, solutions):
+            return [Verdict(None)] * len(questions)
+
+        usage = load.load(model=tiny).usage
+
+    monkeypatch.setattr(load, "load", lambda **settings: Silent())
+    assert main(["judge", str(file), "--judge", tiny, "--layout", "unlabeled"]) == 2
+    assert "the judge answered on no row" in capsys.readouterr().err
 
 
 def test_a_studys_config_names_its_judge(file, tiny, tmp_path, capsys):
@@ -218,4 +249,4 @@ def test_a_minimum_that_is_no_fraction_is_refused(ranked, tiny, capsys, value):
 
 def test_pairs_have_no_answer_and_say_so(ranked, tiny, capsys):
     assert main(["judge", str(ranked), "--judge", tiny, "--layout", "rewardbench", "--exit-code"]) == 2
-    assert "--min-auc and --exit-code need several responses to a question" in capsys.readouterr().err
+    assert "--min-auc and --exit-code need several labelled responses to a question" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`gavel judge`: measure whether a judge is good enough to train on."""
+"""`gavel judge`: measure whether a judge is good enough to train on, or score responses with it."""
 
 import argparse
 import json
@@ -29,11 +29,12 @@ def add_judge(commands: Commands) -> None:
         commands,
         "judge",
         help="measure whether a judge is good enough to train on, on responses labelled correct or incorrect",
-        description='Rows are {"question", "response": text, "correct": true or false}; a question may have many rows.',
+        description='Rows are {"question", "response": text, "correct": true or false}; a question may have many rows. '
+        "With --layout unlabeled, rows have no `correct`, and the judge only scores them.",
         examples=[
             "judge solutions.jsonl --judge resources/models/judge",
             "judge solutions.jsonl --judge mine.yaml --min-auc 0.9 --exit-code",
-            "judge solutions.jsonl --judge mine.yaml --details scores.jsonl",
+            "judge outputs.jsonl --judge mine.yaml --layout unlabeled --details scores.jsonl",
         ],
     )
     parser.add_argument("file", metavar="FILE.jsonl", help="the responses to judge, one row per line")
@@ -42,7 +43,8 @@ def add_judge(commands: Commands) -> None:
         "--layout",
         choices=tuple(JUDGE_LAYOUTS),
         default="rows",
-        help="'rewardbench' reads pairs (prompt, chosen, rejected, subset), such as a study's judge benchmark; "
+        help="'unlabeled' reads rows without `correct`; 'rewardbench' reads pairs (prompt, chosen, rejected, subset), "
+        "such as a study's judge benchmark; "
         "'gsm8k-model-solutions' reads OpenAI's published file and gives metrics for each of its models",
     )
     parser.add_argument(
@@ -71,13 +73,14 @@ def judge(options: argparse.Namespace) -> int:
     The file is read once before judging, so that a bad row near the end does not waste the judge's work.
     """
     layout = JUDGE_LAYOUTS[options.layout]
-    if options.layout == "rewardbench" and (options.min_auc is not None or options.exit_code):
+    if options.layout in ("rewardbench", "unlabeled") and (options.min_auc is not None or options.exit_code):
         raise InputError(
-            "--min-auc and --exit-code need several responses to a question, and this layout has pairs; use `rows`"
+            "--min-auc and --exit-code need several labelled responses to a question, which this layout does not have; "
+            "use `rows`"
         )
     if options.details:
-        if options.layout != "rows":
-            raise InputError("--details: has no effect with this layout; use --layout rows")
+        if options.layout not in ("rows", "unlabeled"):
+            raise InputError("--details: has no effect with this layout; use --layout rows or unlabeled")
         output_file.check_new("--details", options.details, [options.file])
     if not options.skip_bad and Path(options.file).is_file():
         for _ in _rows(options.file, layout, None):

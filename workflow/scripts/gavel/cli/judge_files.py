@@ -1,7 +1,8 @@
 """Judging the rows of a file for `gavel judge`.
 
 The rows are responses labelled correct or incorrect (`judge_file`), such responses from several models
-(`judge_models`), or pairs of a correct and an incorrect response (`judge_pairs`).
+(`judge_models`), pairs of a correct and an incorrect response (`judge_pairs`), or responses without labels
+(`score_file`).
 """
 
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -42,12 +44,13 @@ class JudgedRows(NamedTuple):
 
     Attributes:
         groups: for each row, a number that identifies its question.
+        correct: None where it is unknown.
         tokens_read, tokens_written: by the judge's model.
     """
 
     groups: list[int]
     verdicts: list[verdict.Verdict]
-    correct: list[bool]
+    correct: list[bool | None]
     seconds: float
     tokens_read: int
     tokens_written: int
@@ -57,8 +60,9 @@ class Judged(NamedTuple):
     """A judge's metrics on a file.
 
     Attributes:
-        details: from `judge_file`, for each row `row` (from 0), `correct`, `off_label_mass`, and `score` and
-            `probability` (`gavel.judge.verdict.Verdict`), which are None if the judge gave no verdict.
+        details: from `judge_file` and `score_file`, for each row `row` (from 0), `correct` (None if unknown),
+            `off_label_mass`, and `score` and `probability` (`gavel.judge.verdict.Verdict`), which are None if the judge
+            gave no verdict.
     """
 
     metrics: dict[str, Any]
@@ -87,12 +91,41 @@ def judge_file(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> J
             the rows of a question are not consecutive.
     """
     judged = judge_rows(rows, path, name)
-    details = [
+    return Judged(judge_metrics(judged), _details(judged))
+
+
+def _details(judged: JudgedRows) -> list[dict[str, Any]]:
+    return [
         {"row": row, "correct": correct, "score": found.score, "probability": found.probability}
         | {"off_label_mass": found.off_label}
         for row, (found, correct) in enumerate(zip(judged.verdicts, judged.correct, strict=True))
     ]
-    return Judged(judge_metrics(judged), details)
+
+
+def score_file(rows: Iterable[tuple[str, str, None]], path: str, name: str) -> Judged:
+    """Score every (question, response, None) row, without knowing which are correct.
+
+    Returns:
+        As metrics, `n`; `mean_probability`, `accepted` (the fraction above 0.5) and `off_label_mass`;
+        `solutions_per_second`; and `missing` if the judge gave no verdict on some rows.
+
+    Raises:
+        InputError: as `judge_file`.
+    """
+    judged = judge_rows(rows, path, name)
+    found = [each for each in judged.verdicts if each.probability is not None]
+    probabilities = [cast(float, each.probability) for each in found]
+    if not found:
+        raise InputError(f"{path}: the judge answered on no row; check that its server is up")
+    metrics = {
+        "n": len(found),
+        "mean_probability": fmean(probabilities),
+        "accepted": fmean(value > 0.5 for value in probabilities),
+        "off_label_mass": fmean(each.off_label for each in found),
+        "solutions_per_second": len(found) / judged.seconds,
+    }
+    missing = len(judged.verdicts) - len(found)
+    return Judged(metrics | ({"missing": missing} if missing else {}), _details(judged))
 
 
 def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: str) -> Judged:
@@ -126,12 +159,12 @@ def judge_models(rows: Iterable[tuple[str, str, str, bool]], path: str, name: st
     return Judged(result | {"models": by_model}, [])
 
 
-def judge_rows(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> JudgedRows:
+def judge_rows(rows: Iterable[tuple[str, str, bool | None]], path: str, name: str) -> JudgedRows:
     """Judge every row, as `judge_file` does. Raises `InputError` as it does."""
     first, rows = first_row(rows, path)
     groups: list[int] = []
     verdicts: list[verdict.Verdict] = []
-    correct: list[bool] = []
+    correct: list[bool | None] = []
     with settings(name) as arguments:
         judge = load.load(**arguments)
         started = time.perf_counter()
@@ -149,9 +182,11 @@ def judge_rows(rows: Iterable[tuple[str, str, bool]], path: str, name: str) -> J
     return JudgedRows(groups, verdicts, correct, seconds, judge.usage.read, judge.usage.written)
 
 
-def _batches(rows: Iterable[tuple[str, str, bool]], by_question: bool) -> Iterator[list[tuple[str, str, bool]]]:
+def _batches(
+    rows: Iterable[tuple[str, str, bool | None]], by_question: bool
+) -> Iterator[list[tuple[str, str, bool | None]]]:
     """The rows in batches of `BATCH`; with `by_question`, a batch continues until the question changes."""
-    batch: list[tuple[str, str, bool]] = []
+    batch: list[tuple[str, str, bool | None]] = []
     for row in rows:
         if len(batch) >= BATCH and not (by_question and row[0] == batch[-1][0]):
             yield batch
@@ -172,7 +207,7 @@ def _check_together(done: set[int], questions: Iterable[str], path: str) -> None
 
 def judge_metrics(judged: JudgedRows) -> dict[str, Any]:
     """The metrics of `judge_file`."""
-    report = calibrate(judged.groups, judged.verdicts, judged.correct)
+    report = calibrate(judged.groups, judged.verdicts, cast(list[bool], judged.correct))
     missing = {key: report[key] for key in ("missing", "truncated") if report[key]}
     shown = {key: report[key] for key in METRICS} | (report["comparisons"] or {})
     return shown | {"solutions_per_second": report["n"] / judged.seconds} | missing

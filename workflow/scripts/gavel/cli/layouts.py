@@ -139,8 +139,14 @@ class JudgeLayout(NamedTuple):
 def _judge_row(row: dict[str, Any], where: str) -> list[tuple[str, str, bool]]:
     _texts(row, where, "question", "response")
     if not isinstance(row.get("correct"), bool):
-        raise InputError(f"{where}: 'correct' must be true or false, found {quote_value(row, 'correct')}")
+        unlabelled = "" if "correct" in row else "; rows without it need --layout unlabeled"
+        raise InputError(f"{where}: 'correct' must be true or false, found {quote_value(row, 'correct')}{unlabelled}")
     return [(row["question"], row["response"], row["correct"])]
+
+
+def _unlabelled(row: dict[str, Any], where: str) -> list[tuple[str, str, None]]:
+    _texts(row, where, "question", "response")
+    return [(row["question"], row["response"], None)]
 
 
 def _rewardbench(row: dict[str, Any], where: str) -> list[dict[str, Any]]:
@@ -177,6 +183,12 @@ def _judge_file(*arguments: Any) -> "Judged":
     return judge_file(*arguments)
 
 
+def _score_file(*arguments: Any) -> "Judged":
+    from gavel.cli.judge_files import score_file
+
+    return score_file(*arguments)
+
+
 def _judge_pairs(*arguments: Any) -> "Judged":
     from gavel.cli.judge_files import judge_pairs
 
@@ -191,6 +203,7 @@ def _judge_models(*arguments: Any) -> "Judged":
 
 JUDGE_LAYOUTS = {
     "rows": JudgeLayout(_judge_row, _judge_file),
+    "unlabeled": JudgeLayout(_unlabelled, _score_file),
     "rewardbench": JudgeLayout(_rewardbench, _judge_pairs),
     "gsm8k-model-solutions": JudgeLayout(
         _gsm8k_model_solutions, _judge_models, "report-only: these are GSM8K's test questions; choose no judge by them"
