@@ -1,4 +1,4 @@
-"""The image's recipe. It is not built here, which takes a container engine and a registry; its one step is `make`'s."""
+"""The image's recipe; tests/system/packages/test_container.py builds it."""
 
 import shutil
 import subprocess

@@ -103,4 +103,4 @@ def test_its_entry_point_finds_the_default_study(run):
 def test_a_study_runs_in_it(run):
     run("gavel", "init", "mine")
     said = run("sh", "-c", "cd mine && gavel run study.yaml --smoke --cores 2")
-    assert "open results/my-study-smoke/report.html" in said, said[-3000:]
+    assert "open results/mine-smoke/report.html" in said, said[-3000:]
