@@ -1,22 +1,17 @@
 """The documentation site builds without a warning, and its links lead to files of the site."""
 
 import re
-import subprocess
-import sys
 from urllib.parse import unquote
 
 import pytest
 
 from gavel.common.paths import ROOT
+from helpers import docs_site
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return docs_site.build(tmp_path_factory.mktemp("site"))
 
 
 def links(page):
