@@ -18,8 +18,8 @@ def test_the_search_works_from_disk_without_a_network(site, opened):
     found = page.locator(".md-search-result__item a").first
     found.wait_for(timeout=30_000)
     assert page.locator(".md-search-result__item").count() > 2
-    found.click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        found.click()
     assert "rollback" in page.locator("article").inner_text().lower()
     assert said == [] and asked and all(address.startswith("file:") for address in asked)
 
