@@ -14,7 +14,9 @@ def site(tmp_path_factory):
 
 def test_the_search_works_from_disk_without_a_network(site, opened):
     page, said, asked = opened(f"{site}/index.html")
-    page.fill("input.md-search__input", "rollback")
+    page.click("input.md-search__input")
+    page.get_by_text("Type to start searching").wait_for()  # until then the index is being read
+    page.keyboard.type("rollback")
     found = page.locator(".md-search-result__item a").first
     found.wait_for(timeout=30_000)
     assert page.locator(".md-search-result__item").count() > 2
