@@ -1,5 +1,8 @@
 """Generate from their sources: the config's JSON schema and reference, envs/gavel.yaml, docs/reference/cost.md and the
-columns in docs/reference/python.md."""
+columns in docs/reference/python.md.
+
+Examples of the config's sections are in tools/config_examples.yaml.
+"""
 
 import inspect
 import re
@@ -25,7 +28,8 @@ def schema_text() -> str:
 
 def config_text(page: str) -> str:
     """docs/reference/config.md with its keys regenerated."""
-    return _with_reference(page, reference())
+    examples = yaml.safe_load((ROOT / "tools" / "config_examples.yaml").read_text())
+    return _with_reference(page, reference(examples))
 
 
 def _with_reference(page: str, text: str) -> str:
