@@ -1,15 +1,21 @@
-"""The worked examples on the pages that explain rewards and AUC: every computed number is what Gavel's functions give."""
+"""The examples on the pages of docs/explanation: every number is what Gavel's own functions give."""
 
+import json
 import re
+import textwrap
 
 import numpy as np
 import pytest
+import yaml
 
 from gavel.common.paths import ROOT
+from gavel.data.generator import perturbations, problems
+from gavel.solutions.programs import to_program
 from gavel.solutions.verifier import verify
 from gavel.stats.advantages import advantages
 from gavel.stats.auc import auc, auc_within, margins_within
 from gavel.stats.intervals import holm, mcnemar, paired_bootstrap, wilson
+from gavel.study.cost.sizes import size_of
 from gavel.training.rl.rewards import mix, verifiable_reward
 
 EXPLANATION = ROOT / "docs" / "explanation"
@@ -90,3 +96,27 @@ def test_the_example_of_holm_s_correction_is_computed():
     text = " ".join((EXPLANATION / "statistics.md").read_text().split())
     assert "the p-values 0.01, 0.02 and 0.04 become 0.03, 0.04 and 0.04" in text
     assert holm([0.01, 0.02, 0.04]) == pytest.approx([0.03, 0.04, 0.04])
+
+
+def test_the_question_of_the_toy_world_is_from_the_default_study_s_test_set():
+    text = (EXPLANATION / "toy-world.md").read_text()
+    source = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["data"]["tests"]["main"]
+    (_, row), *_ = problems.generate(source["set"], source["size"], source["seed"], "test")
+    quoted = " ".join(line.removeprefix("> ") for line in text.splitlines() if line.startswith("> "))
+    assert quoted == row["question"]
+    assert textwrap.indent(to_program(row["solution"], row["gold"], row["question"]), " " * 4) in text
+
+
+def test_the_numbers_of_the_toy_world_are_those_of_the_code():
+    text = (EXPLANATION / "toy-world.md").read_text()
+    for name in ("student", "judge", "judges", "two-bit-judge"):
+        assert f"{size_of(str(ROOT / 'resources' / 'models' / name), 'judge.model').parameters:,}" in text
+    student, judge = (
+        json.loads((ROOT / "resources" / "models" / name / "gavel.json").read_text())["recipe"]
+        for name in ("student", "judge")
+    )
+    assert (student["steps"], student["corrupted_fraction"]) == (400, 0.25)
+    assert (judge["steps"], judge["questions"], judge["layers"], judge["heads"], judge["width"]) == (
+        1200, 4000, 4, 4, 128,
+    )  # fmt: skip
+    assert (len(perturbations.KINDS), len(perturbations.UNSEEN)) == (8, 5)

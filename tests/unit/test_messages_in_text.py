@@ -1,0 +1,28 @@
+"""Messages that pages quote are those of the code."""
+
+import re
+
+import pytest
+
+from gavel.common.paths import ROOT
+from helpers.messages import unknown_parts
+
+PAGES = {"reference/console.md": 16}  # page -> number of tables' rows with a message, at least
+
+
+def quoted(page: str) -> list[str]:
+    """The messages in the first column of a page's tables: code of several words."""
+    rows = re.findall(r"^\| (.+?) \| ", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+    return [code for row in rows for code in re.findall(r"`([^`]+)`", row) if code.count(" ") > 1]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_quoted_message_is_in_the_code(page):
+    found = quoted(page)
+    assert len(found) >= PAGES[page]
+    assert {message: parts for message in found if (parts := unknown_parts(message))} == {}
+
+
+def test_an_unknown_message_is_found():
+    assert unknown_parts("resuming from <checkpoint-30>") == []
+    assert unknown_parts("continuing from <checkpoint-30>") == ["continuing from"]
