@@ -54,7 +54,7 @@ def rules_text() -> str:
     for stage, names in STAGES.items():
         for name in names:
             rule = RULES[name]
-            lines.append(f"| {stage} | `{name}` | {meanings[name]} | `{rule.log}.log` | {_requests(rule, example)} |")
+            lines.append(f"| {stage} | `{name}` | {meanings[name]} | `{rule.log}` | {_requests(rule, example)} |")
     return "\n".join(lines)
 
 
