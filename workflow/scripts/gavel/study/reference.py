@@ -20,14 +20,15 @@ def reference(examples: Mapping[str, str]) -> str:
     left = dict(examples)
     lines: list[str] = []
     for paths, section in [([""], root), *((paths, root["$defs"][name]) for name, paths in _sections(root).items())]:
-        lines += ["", f"### {', '.join(paths) or '(top level)'}", "", section.get("description", ""), ""]
+        title = ", ".join(f"`{path}`" for path in paths if path) or "(top level)"
+        lines += ["", f"### {title}", "", section.get("description", ""), ""]
         if example := left.pop(paths[0], None):
             lines += ["```yaml", example.rstrip(), "```", ""]
         lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
         for name, field in section["properties"].items():
             key = find(f"{paths[0]}.{name}".lstrip("."))
             meaning = field.get("description") or definition(root, field)["description"]
-            lines.append(f"| `{name}` | {_type(key)} | {_default(key)} | {meaning} |")
+            lines.append(f"| `{name}` | {_type(key)} | {_default(key)} | {_markdown(meaning)} |")
     if left:
         raise KeyError(*left)
     return "\n".join(lines).strip() + "\n"
@@ -57,6 +58,12 @@ def _sections(root: dict[str, Any]) -> dict[str, list[str]]:
 def _type(key: Key) -> str:
     values = ", ".join(f"`{value}`" for value in key.values)
     return f"{key.type}: {values}" if values else key.type
+
+
+def _markdown(meaning: str) -> str:
+    """A meaning whose `<name>` outside code is no HTML."""
+    parts = meaning.split("`")
+    return "`".join(part if place % 2 else part.replace("<", "&lt;") for place, part in enumerate(parts))
 
 
 def _default(key: Key) -> str:
