@@ -7,7 +7,8 @@ import pytest
 from gavel.common.paths import ROOT
 from helpers.messages import unknown_parts
 
-PAGES = {"reference/console.md": 16, "how-to/offline.md": 3, "how-to/faq.md": 16}  # page -> number of tables' rows with a message, at least
+# Page -> number of messages in its tables, at least.
+PAGES = {"reference/console.md": 16, "how-to/offline.md": 3, "how-to/faq.md": 16}
 
 
 def quoted(page: str) -> list[str]:
