@@ -1,7 +1,7 @@
 """Draw the rule graph of the default study for the report; `make docs` runs this.
 
-Snakemake gives the graph; Graphviz is not needed. Writes two files into the report package: the drawing, and its
-edges as a table.
+Snakemake gives the graph; Graphviz is not needed. Writes two files into the report package, the drawing and its edges
+as a table, and the drawing for docs/.
 """
 
 import re
@@ -15,6 +15,7 @@ from gavel.common.files import write_text
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "workflow" / "scripts" / "gavel" / "report"
+DOCS = ROOT / "docs" / "assets"
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"]+)"', re.MULTILINE)
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)", re.MULTILINE)
 
@@ -111,6 +112,19 @@ def svg(pairs: Sequence[Edge]) -> str:
     return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
 
 
+def on_a_page(drawing: str) -> str:
+    """The drawing with a background and colours of its own, for a page that shows it as an image.
+
+    An image does not get the page's colours, and its theme may differ from the page's.
+    """
+    style = (
+        "<style>svg{color:#24292f}.ground{fill:#fff}"
+        "@media(prefers-color-scheme:dark){svg{color:#e6e6e6}.ground{fill:#1c2128}}</style>\n"
+        '<rect class="ground" width="100%" height="100%" rx="6"/>'
+    )
+    return drawing.replace("</desc>\n", f"</desc>\n{style}\n", 1)
+
+
 def _layers(pairs: Sequence[Edge]) -> tuple[list[list[Node]], list[list[Node]]]:
     """The nodes of each column from top to bottom, and each edge's nodes from column to column."""
     needs: dict[str, list[str]] = {}
@@ -148,3 +162,4 @@ if __name__ == "__main__":
     drawn = edges(rulegraph())
     write_text(REPORT / "workflow.svg", svg(drawn))
     write_text(REPORT / "workflow.csv", table(drawn))
+    write_text(DOCS / "workflow.svg", on_a_page(svg(drawn)))

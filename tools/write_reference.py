@@ -1,5 +1,8 @@
-"""Generate from their sources: the config's JSON schema and reference, envs/gavel.yaml, docs/reference/cost.md and the
-columns in docs/reference/python.md."""
+"""Generate from their sources: the config's JSON schema, envs/gavel.yaml, docs/reference/cost.md, and parts of other
+pages in docs/reference: keys, columns, subcommands, rules, terms.
+
+Examples of the config's sections are in tools/config_examples.yaml.
+"""
 
 import inspect
 import re
@@ -14,6 +17,7 @@ from gavel.results import JudgeResults, StudyResults
 from gavel.study.cost.estimate import Assumptions
 from gavel.study.reference import reference
 from gavel.study.schema import study
+from reference_tables import commands_text, glossary_text, rules_text
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->\n"
@@ -25,7 +29,8 @@ def schema_text() -> str:
 
 def config_text(page: str) -> str:
     """docs/reference/config.md with its keys regenerated."""
-    return _with_reference(page, reference())
+    examples = yaml.safe_load((ROOT / "tools" / "config_examples.yaml").read_text())
+    return _with_reference(page, reference(examples))
 
 
 def _with_reference(page: str, text: str) -> str:
@@ -92,10 +97,20 @@ def cost_text() -> str:
     return page([f"config/gsm8k-{size}.yaml" for size in ("125m", "6.7b")], Assumptions())
 
 
+# Page in docs/reference -> the page with its generated part rewritten.
+PAGES = {
+    "command-line.md": lambda page: _with_reference(page, commands_text()),
+    "config.md": config_text,
+    "glossary.md": lambda page: _with_reference(page, glossary_text()),
+    "make-and-rules.md": lambda page: _with_reference(page, rules_text()),
+    "python.md": results_text,
+}
+
+
 if __name__ == "__main__":
-    keys, results = (ROOT / "docs" / "reference" / name for name in ("config.md", "python.md"))
     write_text(ROOT / "workflow" / "schemas" / "config.schema.yaml", schema_text())
-    write_text(keys, config_text(keys.read_text()))
     write_text(ROOT / "envs" / "gavel.yaml", environment_text())
     write_text(ROOT / "docs" / "reference" / "cost.md", cost_text())
-    write_text(results, results_text(results.read_text()))
+    for name, regenerated in PAGES.items():
+        path = ROOT / "docs" / "reference" / name
+        write_text(path, regenerated(path.read_text()))

@@ -36,6 +36,13 @@ def test_the_figure_is_the_workflows(tool):
     )
     assert (tool.REPORT / "workflow.svg").read_text() == tool.svg(pairs), "run `make docs`"
     assert (tool.REPORT / "workflow.csv").read_text() == tool.table(pairs), "run `make docs`"
+    assert (tool.DOCS / "workflow.svg").read_text() == tool.on_a_page(tool.svg(pairs)), "run `make docs`"
+
+
+def test_on_a_page_the_drawing_has_a_background_below_the_boxes(tool):
+    drawing = tool.svg(tool.edges(DOT))
+    first, *boxes = ElementTree.fromstring(tool.on_a_page(drawing)).iter(f"{SVG}rect")
+    assert first.get("class") == "ground" and len(boxes) == 3
 
 
 def test_the_graph_is_without_what_follows_from_other_edges(tool):

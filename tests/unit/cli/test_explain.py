@@ -45,7 +45,7 @@ def test_allowed_values_are_listed(capsys):
     [
         ("rl.lambda", "a list of numbers from 0 to 1"),
         ("judge.prompting.labels", "a list of 2 texts or null"),
-        ("rl.micro_batch_size", "a whole number, at least 1 or null"),
+        ("rl.micro_batch_size", "a whole number, at least 1, or null"),
         ("rl.lora", "a section or null"),
         ("sft.bf16", "true or false"),
         ("sft.learning_rate", "a number, above 0"),

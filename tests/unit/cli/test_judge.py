@@ -55,7 +55,7 @@ def test_details_have_the_score_of_every_row(file, tiny, tmp_path, capsys):
     [
         ("judged.jsonl", [], "would overwrite the responses"),
         ("none/scores.jsonl", [], "does not exist; create it first"),
-        ("scores.jsonl", ["--layout", "rewardbench"], "use --layout rows or unlabeled"),
+        ("scores.jsonl", ["--layout", "rewardbench"], "use `rows` or `unlabeled`"),
     ],
 )
 def test_details_that_cannot_be_written_are_found_before_the_judge_is_asked(
@@ -80,7 +80,7 @@ def test_responses_without_labels_are_scored(file, tiny, tmp_path, capsys):
     assert found["accepted"] == sum(score > 0.5 for score in scores) / 20
     assert list(found) == ["n", "mean_probability", "accepted", "off_label_mass", "solutions_per_second"]
     assert main(["judge", str(bare), "--judge", tiny]) == 2
-    assert "rows without it need --layout unlabeled" in capsys.readouterr().err
+    assert "rows without it need `--layout unlabeled`" in capsys.readouterr().err
     assert main(["judge", str(bare), "--judge", tiny, "--layout", "unlabeled", "--exit-code"]) == 2
     assert "need several labelled responses" in capsys.readouterr().err
 

@@ -30,7 +30,7 @@ def add_judge(commands: Commands) -> None:
         "judge",
         help="measure whether a judge is good enough to train on, on responses labelled correct or incorrect",
         description='Rows are {"question", "response": text, "correct": true or false}; a question may have many rows. '
-        "With --layout unlabeled, rows have no `correct`, and the judge only scores them.",
+        "With `--layout unlabeled`, rows have no `correct`, and the judge only scores them.",
         examples=[
             "judge solutions.jsonl --judge resources/models/judge",
             "judge solutions.jsonl --judge mine.yaml --min-auc 0.9 --exit-code",
@@ -80,7 +80,7 @@ def judge(options: argparse.Namespace) -> int:
         )
     if options.details:
         if options.layout not in ("rows", "unlabeled"):
-            raise InputError("--details: has no effect with this layout; use --layout rows or unlabeled")
+            raise InputError("--details: has no effect with this layout; use `rows` or `unlabeled`")
         output_file.check_new("--details", options.details, [options.file])
     if not options.skip_bad and Path(options.file).is_file():
         for _ in _rows(options.file, layout, None):

@@ -139,7 +139,7 @@ class JudgeLayout(NamedTuple):
 def _judge_row(row: dict[str, Any], where: str) -> list[tuple[str, str, bool]]:
     _texts(row, where, "question", "response")
     if not isinstance(row.get("correct"), bool):
-        unlabelled = "" if "correct" in row else "; rows without it need --layout unlabeled"
+        unlabelled = "" if "correct" in row else "; rows without it need `--layout unlabeled`"
         raise InputError(f"{where}: 'correct' must be true or false, found {quote_value(row, 'correct')}{unlabelled}")
     return [(row["question"], row["response"], row["correct"])]
 

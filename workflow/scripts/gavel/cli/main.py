@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    parser = _parser()
+    parser = command_parser()
     try:
         with redirect_stdout(_Output(sys.stdout)):
             try:
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status or 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gavel",
         description="Trains small language models with rewards from an LLM judge. A study is one YAML file.",

@@ -127,7 +127,8 @@ def _type(field: dict[str, Any]) -> str:
     if "properties" in field or "$ref" in field or any("$ref" in option for option in field.get("allOf", ())):
         return "a section"
     if options := field.get("anyOf"):
-        return " or ".join(map(_type, options))
+        kinds = [_type(option) for option in options]
+        return "".join(f"{kind}, or " if "," in kind else f"{kind} or " for kind in kinds[:-1]) + kinds[-1]
     if field.get("type") == "array":
         entries = field.get("items") or field["prefixItems"][0]
         few = f"{field['maxItems']} " if "maxItems" in field and field["maxItems"] == field.get("minItems") else ""

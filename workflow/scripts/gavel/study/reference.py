@@ -1,29 +1,36 @@
 """The reference of all config keys, generated from the schema."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from gavel.study.key_info import Key, find
 from gavel.study.schema.study import definition, schema
 
 
-def reference() -> str:
-    """The reference of all keys as Markdown, with a table per section, in the config's order."""
+def reference(examples: Mapping[str, str]) -> str:
+    """The reference of all keys as Markdown, with a table per section, in the config's order.
+
+    Args:
+        examples: YAML to show at the top of a section, by the section's path.
+
+    Raises:
+        KeyError: an example is not of a section.
+    """
     root = schema()
+    left = dict(examples)
     lines: list[str] = []
-    sections = {", ".join(paths): root["$defs"][name] for name, paths in _sections(root).items()}
-    for title, node in {"(top level)": root, **sections}.items():
-        lines += [
-            "",
-            f"### {title}",
-            "",
-            node.get("description", ""),
-            "",
-            "| key | default | meaning |",
-            "|---|---|---|",
-        ]
-        for key, field in node["properties"].items():
-            default = "required" if key in node.get("required", ()) else _default(field)
+    for paths, section in [([""], root), *((paths, root["$defs"][name]) for name, paths in _sections(root).items())]:
+        title = ", ".join(f"`{path}`" for path in paths if path) or "(top level)"
+        lines += ["", f"### {title}", "", section.get("description", ""), ""]
+        if example := left.pop(paths[0], None):
+            lines += ["```yaml", example.rstrip(), "```", ""]
+        lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+        for name, field in section["properties"].items():
+            key = find(f"{paths[0]}.{name}".lstrip("."))
             meaning = field.get("description") or definition(root, field)["description"]
-            lines.append(f"| `{key}` | {default} | {meaning}{_choices(field, meaning)} |")
+            lines.append(f"| `{name}` | {_type(key)} | {_default(key)} | {_markdown(meaning)} |")
+    if left:
+        raise KeyError(*left)
     return "\n".join(lines).strip() + "\n"
 
 
@@ -48,15 +55,19 @@ def _sections(root: dict[str, Any]) -> dict[str, list[str]]:
     return paths
 
 
-def _choices(field: dict[str, Any], meaning: str) -> str:
-    """The values of a key with a fixed set of them, unless its meaning names them all."""
-    options = [field, *field.get("anyOf", ())]
-    values: list[Any] = next((option["enum"] for option in options if "enum" in option), [])
-    return "" if all(f"`{value}`" in meaning for value in values) else f" One of {', '.join(f'`{v}`' for v in values)}."
+def _type(key: Key) -> str:
+    values = ", ".join(f"`{value}`" for value in key.values)
+    return f"{key.type}: {values}" if values else key.type
 
 
-def _default(field: dict[str, Any]) -> str:
-    if "default" not in field:
-        return "see the section"
-    value = field["default"]
-    return "null" if value is None else f"`{value}`" if not isinstance(value, bool) else f"`{str(value).lower()}`"
+def _markdown(meaning: str) -> str:
+    """A meaning whose `<name>` outside code is no HTML."""
+    parts = meaning.split("`")
+    return "`".join(part if place % 2 else part.replace("<", "&lt;") for place, part in enumerate(parts))
+
+
+def _default(key: Key) -> str:
+    if key.default is None:
+        return "required" if key.required else "see the section"
+    text = key.default.strip('"')
+    return text if text == "null" else f"`{text}`"
