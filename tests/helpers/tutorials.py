@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gavel.common.paths import ROOT
+from helpers import small
 
 FOLDER = ROOT / "docs" / "tutorials"
 HOME = "/home/you"  # on a page, the folder in which the project was cloned
-PARTS = ("Snakefile", "workflow", "profiles", "resources", "config", "examples", "Makefile", "requirements.lock")
+PARTS = (*small.PARTS, "examples", "Makefile", "requirements.lock")
 BLOCK = re.compile(
     r'(?:^<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<kind>\w+)(?: title="(?P<file>[^"]+)")?\n(?P<text>.*?)^```$',
     re.MULTILINE | re.DOTALL,
@@ -74,7 +75,6 @@ def project(folder: Path) -> Path:
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(ROOT / part, copy / part)
-    shutil.copy2(ROOT / "pyproject.toml", copy)
     _environment(copy / ".venv")
     for name in ("pyproject.toml", "requirements.lock"):
         os.utime(copy / name, (0, 0))  # older than .venv/installed, or make would install
