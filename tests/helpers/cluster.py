@@ -197,7 +197,7 @@ class Cluster:
             f"AccountingStoragePass={folder}/run/munge",
             "AccountingStoreFlags=job_comment",
             f"NodeName={self.node} NodeAddr=127.0.0.1 CPUs={hardware['CPUs']} RealMemory={hardware['RealMemory']}",
-            f"PartitionName=main Nodes={self.node} Default=YES MaxTime=INFINITE State=UP",
+            f"PartitionName=cpu Nodes={self.node} Default=YES MaxTime=INFINITE State=UP",
         )
 
     def write(self, name: str, *lines: str) -> None:

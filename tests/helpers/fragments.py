@@ -11,7 +11,7 @@ from gavel.study.schema import study as schema
 from helpers.configs import default
 
 KEYS = schema.siblings([])  # of the top level
-FENCED = re.compile(r"^```ya?ml\n(.*?)^```", re.M | re.S)
+FENCED = re.compile(r"^```ya?ml(?: title=.*)?\n(.*?)^```", re.M | re.S)
 INDENTED = re.compile(r"(?:(?<=\n\n)|\A)(?: {4}.*\n|\n(?= {4}))+")
 
 

@@ -13,7 +13,7 @@ PAGES = [
     *sorted(ROOT.glob("docs/**/*.md")),
 ]
 NAMED = re.compile(rf"(?<![\w./*@])(?:{'|'.join(KEYS)})(?:\.(?:\w+|<\w+>))+")  # a key, or a file
-FILES = (".csv", ".json", ".jsonl", ".md", ".svg", ".yaml", ".zip")
+FILES = (".csv", ".json", ".jsonl", ".md", ".svg", ".webp", ".yaml", ".zip")
 
 
 def exists(path: str) -> bool:

@@ -116,7 +116,7 @@ def _of_collapse(results: Results) -> Finding | None:
         f"The monitor flagged a collapse in {len(flagged)} of {len(judged)} runs" if flagged else "No collapse flagged"
     )
     rates = measured_rates(results)
-    text = f"{results.kinds_of(flagged)}. " if flagged else f"In {len(judged)} runs. "
+    text = f"{results.kinds_of(flagged)}. " if flagged else f"In {len(judged)} run{'s' * (len(judged) != 1)}. "
     if rates is not None:
         text += (
             f"On simulated studies this rule flagged {rates.false_alarms} of the runs without reward hacking and "
