@@ -38,6 +38,33 @@ rule generate:
         "../scripts/generate.py"
 
 
+if config["shared"]["responses"]:
+
+    HOME = Layout(config["shared"]["responses"])
+    SHARED = [
+        (HOME.evaluation(BASELINE, name), LAYOUT.evaluation(BASELINE, name))
+        for name in TESTS
+    ]
+
+    rule share_responses:
+        input:
+            samples=[theirs.responses for theirs, _ in SHARED],
+            alternate=[theirs.alternate_responses for theirs, _ in SHARED],
+            prompt=HOME.prompt(BASELINE),
+        output:
+            samples=[own.responses for _, own in SHARED],
+            alternate=[own.alternate_responses for _, own in SHARED],
+            prompt=LAYOUT.prompt(BASELINE),
+        log:
+            LAYOUT.log(RULES["share_responses"]),
+        conda:
+            "../../envs/gavel.yaml"
+        script:
+            "../scripts/share_stage.py"
+
+    ruleorder: share_responses > generate
+
+
 rule score:
     input:
         samples=kept(rules.generate.output.samples),

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 with script_log(snakemake.log[0], "shared"):
     # Hard links, so that weights take no extra space; files whose times Snakemake reads and sets are copied.
     ignored = shutil.ignore_patterns(".snakemake_timestamp")
-    for name, source in snakemake.input.items():
-        target = Path(snakemake.output[name])
+    for source, target in zip(snakemake.input, snakemake.output, strict=True):
         if Path(source).is_dir():
             shutil.copytree(source, target, copy_function=os.link, dirs_exist_ok=True, ignore=ignored)
         else:

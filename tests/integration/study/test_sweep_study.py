@@ -1,5 +1,7 @@
 """Two variants of the small study that share their baseline, through Snakemake."""
 
+from gavel.common.files import read_jsonl
+from gavel.study.layout import Layout
 from helpers.small import STUDY, Project, generator
 
 
@@ -14,7 +16,8 @@ def test_a_shared_baseline_is_trained_once_and_then_left_alone(tmp_path):
         sft={"epochs": 1},
         data=STUDY["data"] | {"pretrain": generator("pretrain", 300, 0)},
     )
-    targets = [f"results/small/{name}/runs/sft/best" for name in variants]
+    files = [Layout(f"results/small/{name}").evaluation("sft", "main").responses for name in variants]
+    targets = [*(f"results/small/{name}/runs/sft/best" for name in variants), *files]
     done = project.run(*targets, "--quiet", "host")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (done.stdout + done.stderr).splitlines()
@@ -26,7 +29,10 @@ def test_a_shared_baseline_is_trained_once_and_then_left_alone(tmp_path):
         assert (trained / part).samefile(shared / part)
     assert (trained / "monitor.csv").read_text() == (shared / "monitor.csv").read_text()
     ran = {line.split("rule ")[1].rstrip(":") for line in lines if "rule " in line and line.endswith(":")}
-    assert {"first_train_sft", "second_train_sft"} <= ran
+    assert {"first_train_sft", "second_train_sft", "first_generate", "second_share_responses"} <= ran
+    assert not {"second_generate", "first_share_responses"} & ran
+    first, second = (read_jsonl(tmp_path / file) for file in files)
+    assert list(first) == list(second)
     planned = project.planned()
     assert {"first_train_rl", "second_train_rl", "compare_variants"} <= planned
-    assert not ran & planned
+    assert not ran - {"first_generate"} & planned  # the RL runs' responses are left

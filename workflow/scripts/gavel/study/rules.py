@@ -114,6 +114,7 @@ RULES = {
     "rollouts_table": Rule("rollouts", light=True),
     "replay_rollouts": Rule("replay/{judge}", "replay/{judge}", use=_all),  # a judge's own server may need them all
     "generate": Rule("generate/{run}", "generate/{run}", use=_sampler),
+    "share_responses": Rule("shared-responses", light=True),
     "score": Rule("score/{run}", "score/{run}", use=_judge_if_asked),
     "compute_metrics": Rule("metrics", "metrics", light=True),
     "report_html": Rule("report", light=True),

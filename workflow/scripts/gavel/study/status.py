@@ -38,7 +38,7 @@ STAGES = {
     "rl": ("train_rl", "judge_trained", "calibrate_trained", "rollouts_table"),
     "controls": ("control_examples", "train_control"),
     "replay": ("replay_rollouts",),
-    "evaluate": ("generate", "score", "compute_metrics"),
+    "evaluate": ("generate", "share_responses", "score", "compute_metrics"),
     "report": ("report_html", "compare_variants"),
 }  # fmt: skip
 TRAINING = ("train_sft", "validate_base", "train_rl", "train_control")  # rules whose jobs are runs
@@ -151,6 +151,7 @@ def expected(study: dict[str, Any]) -> dict[str, list[str]]:
         "selection_responses": judge["verifier"],
         "benchmark_items": judge["benchmark"],
         "benchmark_table": judge["benchmark"],
+        "share_responses": shared["responses"],
         "rollouts_table": study["rl"]["keep_rollouts"],
         "compare_variants": False,  # of a sweep
     }
@@ -166,7 +167,7 @@ def expected(study: dict[str, Any]) -> dict[str, list[str]]:
         "control_examples": controls,
         "train_control": controls,
         "replay_rollouts": list(study["replay"]["judges"]),
-        "generate": runs,
+        "generate": runs[1:] if shared["responses"] else runs,  # the baseline is the first
         "score": runs,
     }
     return {rule: several[rule] if rule in several else [""] if once.get(rule, True) else [] for rule in RULES}

@@ -15,6 +15,10 @@ STAGE_SECTIONS = {
     "judge": ("data", "student", "judge.model", "judge.scratch", "judge.prompting.labels"),
     "sft": ("data", "student", "solution", "sft", "compute"),
     "benchmark": ("data", "student", "solution", "sft", "compute", "rl.temperature", "judge.benchmark"),
+    "responses": (
+        *("data", "student", "solution", "sft", "compute"),
+        *(f"evaluation.{key}" for key in ("samples", "sampled_questions", "temperature", "seed", "vllm")),
+    ),
 }
 OWN_KEYS = ("study", "results_dir", "sweep", "shared")  # that a variant cannot change
 
@@ -75,6 +79,8 @@ def _share(variants: dict[str, dict[str, Any]]) -> None:
 
 def _made(settings: dict[str, Any], stage: str) -> bool:
     """Whether the study has the stage at all."""
+    if stage == "responses":
+        return True
     if stage == "benchmark":
         return settings["judge"]["benchmark"] is not None
     return settings["sft"] is not None if stage == "sft" else settings[stage]["model"] == "scratch"

@@ -172,6 +172,7 @@ class Shared(Section):
     judge: str | None = Field(None, description="Study with the judge made from scratch.")
     sft: str | None = Field(None, description="Study with an SFT baseline from the same data and settings.")
     benchmark: str | None = Field(None, description="Study with the judge benchmark's pairs from that baseline.")
+    responses: str | None = Field(None, description="Study with that baseline's responses to the same test sets.")
 
 
 class Sweep(Section):
