@@ -9,6 +9,6 @@ def test_the_workflow_of_a_sweep_is_that_of_each_variant_and_a_comparison(tmp_pa
     assert done.returncode == 0, done.stderr
     text = done.stdout + done.stderr
     assert "rule compare_variants:" in text
-    assert text.count("rule weak_train_rl:") == text.count("rule strong_train_rl:") == 3
+    assert text.count("rule weak_train_rl:") == text.count("rule strong_train_rl:") == 9
     assert "results/judge-strength/weak/runs/sft/best" in text.split("rule strong_train_sft:")[1].split("output:")[0]
     assert "rule strong_scratch_judge:" not in text  # its judge is shipped

@@ -99,7 +99,7 @@ def test_a_sweep_can_be_part_of_another_workflow(tmp_path):
     workflow(tmp_path, shipped("judge-strength"), "gavel_compare_variants")
     found = jobs(snakemake(tmp_path, "-n"))
     assert found["mine"] == found["summary"] == found["gavel_compare_variants"] == 1
-    assert found["gavel_weak_train_rl"] == found["gavel_strong_train_rl"] == 3
+    assert found["gavel_weak_train_rl"] == found["gavel_strong_train_rl"] == 9
 
 
 def test_its_scripts_run(tmp_path):

@@ -41,7 +41,7 @@ def test_the_rows_are_in_the_documented_layout(made):
     data = config_files.read("study.yaml")["data"]
     train, test = (list(read_jsonl(folder / "data" / f"{name}.jsonl")) for name in ("train", "test"))
     assert len(train) == data["labeled"] + data["unlabeled"] + data["validation"]
-    columns = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "data.md").read_text(), re.MULTILINE)
+    columns = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "reference" / "data.md").read_text(), re.MULTILINE)
     assert all(row.keys() <= {*columns} and row.keys() >= {"question", "answer"} for row in train + test)
     assert not {row["question"] for row in train} & {row["question"] for row in test}
 

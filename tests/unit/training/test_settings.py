@@ -32,7 +32,7 @@ from gavel.training.sft import SFTSettings
 PAIRS = [
     (SFTSettings, training.Sft, {"seed"}),
     (LoraSettings, training.Lora, set()),
-    (RLSettings, training.Rl, {"algorithms", "lambda", "seeds", "keep_rollouts", "signal"}),
+    (RLSettings, training.Rl, {"algorithms", "lambda", "seeds", "runs", "keep_rollouts", "signal"}),
     (PPOSettings, training.Ppo, set()),
     (ValidationSettings, training.Validation, set()),
     (LambdaScheduleSettings, training.LambdaSchedule, set()),
