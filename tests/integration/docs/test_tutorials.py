@@ -1,6 +1,6 @@
-"""Tutorials are short, and their commands run or say why they are not run; the quickest page runs here.
+"""Tutorials are short, and their commands run or say why they are not run.
 
-The others run in tests/system/tutorials, and the one about Slurm in tests/system/slurm.
+They run in tests/system/tutorials, and the one about Slurm in tests/system/slurm.
 """
 
 import pytest
@@ -37,11 +37,6 @@ def test_a_page_is_short_and_says_what_is_not_run(page):
 def test_pictures_are_small():
     for name in PICTURES:
         assert (FOLDER / name).stat().st_size < 120_000
-
-
-def test_the_tutorial_on_a_judge(tmp_path):
-    tutorials.project(tmp_path)
-    tutorials.run("judge.md", tmp_path, masks=[r"\d+\.?\d*(e-\d+)?%?", r"^Loading weights.*"])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The tutorials that train: their commands print what the pages show."""
+"""The tutorials' commands print what the pages show."""
 
 import pytest
 
@@ -8,6 +8,7 @@ pytestmark = pytest.mark.timeout(3600)
 
 ROWS = "cp ../examples/problems.csv ../examples/problems-test.csv ."
 # What another processor computes otherwise: accuracies, AUCs, differences with their p-values, the best step of SFT.
+JUDGED = (r"\d+\.\d+(e-\d+)?%?", r"solutions_per_second +\S+")
 COMPUTED = (r"p [<=] \d+\.\d+", r"[+−-]?\d+\.\d+%?", r"best step \d+")
 
 
@@ -17,6 +18,11 @@ def test_the_first_study_and_its_report(tmp_path, record_run):
     tutorials.project(tmp_path)
     tutorials.run("first-study.md", tmp_path, masks=COMPUTED, timeout=3000)
     tutorials.run("read-the-report.md", tmp_path, masks=COMPUTED)
+
+
+def test_a_judge_that_is_good_enough(tmp_path):
+    tutorials.project(tmp_path)
+    tutorials.run("judge.md", tmp_path, masks=[*JUDGED, r"^Loading weights.*"])
 
 
 def test_own_data_and_model(tmp_path, record_run):
