@@ -17,6 +17,7 @@ from gavel.replay import monitor_rates
 from gavel.report.cells import Cell, Table, percent
 from gavel.report.comparison import judge_cost, tables
 from gavel.report.comparison import page as comparison_page
+from gavel.report.page import figure_file
 from gavel.report.results import Results
 from gavel.report.sections import controls, judge_training
 from gavel.report.sections.summary_sentences import headline_sentence
@@ -96,9 +97,8 @@ def compared(page: str) -> str:
     folder = ROOT / about["results_dir"]
     studies = {variant: load_study(folder / variant) for variant in about["variants"]}
     ordered = comparison_page.in_order(studies, about["axis"])
-    first = comparison_page.test_sets(studies)[0]
-    for path in sorted(Path(Layout(folder).figures).glob(f"*-{first}-greedy.svg")):
-        shutil.copy(path, PAGES / f"{page}.svg")
+    _, figure = comparison_page.accuracy_figure(studies, about["axis"]).panels[0]
+    write_text(PAGES / f"{page}.svg", figure_file(figure) + "\n")
     parts = [comparison_page.headline_sentence(studies, about["axis"]), f"![Accuracy in every variant]({page}.svg)"]
     if about["axis"] == "judge_tokens":
         parts += ["Cost and gain of each judge, with 95 % intervals:", markdown(judge_cost.cost_table(studies))]
