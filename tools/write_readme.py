@@ -3,7 +3,7 @@
 docs/studies/default.md has those of the default study, README.md three rows of them. docs/studies/<name>.md has those
 of the sweep in results/<name>, or of the study with controls there, if it was run. docs/studies/monitor.md and the
 report have the errors of the monitor's rule over the sweeps in `WATCHED`; `gavel judge` has what the judges of the
-first of them did.
+first of them did. docs/studies/signal.md has the judges of the sweeps in `JUDGED`.
 """
 
 import csv
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+import signal_page
 from gavel.common.files import write_text
 from gavel.replay import monitor_rates
 from gavel.report.cells import Cell, Table, percent
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "studies"
 # The sweeps over whose runs the monitor's errors are counted, and the settings of its rule.
 WATCHED = ("dial", "bias")
+JUDGED = ("dial", "bias", "judge-strength", "verifier")  # sweeps without mitigations, for docs/studies/signal.md
 DROPS, PATIENCES = (0.02, 0.05, 0.1, 0.15, 0.2), (1, 2, 3)
 BEGIN, END = "<!-- result: begin -->\n", "<!-- result: end -->\n"
 
@@ -251,6 +253,12 @@ if __name__ == "__main__":
     watched = [Path(Layout(results).variant(name).root) for name in WATCHED]
     if Path(Layout(watched[0]).report).exists():
         judge_qualities(watched[0])
+    if found := signal_page.folders(results, JUDGED):
+        settings = signal_page.collect((name, load_study(folder)) for name, folder in found)
+        picture = "![The gain of RL against the correlation before it](signal.svg)"
+        parts = [signal_page.sentence(settings), picture, markdown(signal_page.table(settings))]
+        fill(PAGES / "signal.md", "\n\n".join(parts) + "\n")
+        write_text(PAGES / "signal.svg", figure_file(signal_page.figure(settings)) + "\n")
     if all(Path(Layout(folder).report).exists() for folder in watched):
         parts = [part for folder in watched for part in sorted(folder.iterdir()) if Path(Layout(part).config).exists()]
         fill(PAGES / "monitor.md", monitor_errors(parts))

@@ -227,7 +227,7 @@ class SignalGate(Section):
     min_correlation: Annotated[float, Field(ge=-1, le=1)] | None = Field(        0.5,
         description="Minimum correlation between the judge's advantages (a score minus its mean over the question's "
         "responses) and those of a reward for correctness; checked if the judge rewards any run. In the toy world, no "
-        "judge of 0.46 or less made a student better (docs/how-to/rewards.md). null sets no limit.",
+        "judge of 0.46 or less made a student better (docs/studies/signal.md). null sets no limit.",
     )
     on_weak: Literal["warn", "stop"] = Field(
         "warn", description="Beyond a limit: `warn` in the log and the report, or `stop` before RL."
