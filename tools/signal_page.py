@@ -48,9 +48,10 @@ def sentence(rows: pd.DataFrame) -> str:
     for where, part in (("below", rows[rows.correlation < LIMIT]), ("above", rows[rows.correlation >= LIMIT])):
         gained, lost = (part.low > 0).sum(), (part.high < 0).sum()
         bounds = f"{part.correlation.min():.2f} to {part.correlation.max():.2f}".replace("-", "−")
+        neither = len(part) - gained - lost
         parts.append(
-            f"Of the {len(part)} settings {where} {LIMIT:g} ({bounds}), {gained} gained and {lost} lost; "
-            f"{len(part) - gained - lost} show no significant difference."
+            f"Of the {len(part)} settings {where} {LIMIT:g} ({bounds}), {gained} gained and {lost} lost; {neither} "
+            f"{'shows' if neither == 1 else 'show'} no significant difference."
         )
     ranks = rows[["auc", "correlation", "difference"]].rank().corr().difference
     ranked = f"{ranks.correlation:.2f} for the correlation and {ranks.auc:.2f} for the AUC within questions"

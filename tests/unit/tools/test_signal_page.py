@@ -25,8 +25,8 @@ ROWS = pd.DataFrame(
 
 def test_gains_and_losses_are_counted_on_both_sides_of_the_limit():
     assert signal_page.sentence(ROWS) == (
-        "Of the 2 settings below 0.5 (−0.20 to 0.40), 0 gained and 1 lost; 1 show no significant difference. Of the 2 "
-        "settings above 0.5 (0.80 to 0.90), 1 gained and 0 lost; 1 show no significant difference. Spearman's rank "
+        "Of the 2 settings below 0.5 (−0.20 to 0.40), 0 gained and 1 lost; 1 shows no significant difference. Of the 2 "
+        "settings above 0.5 (0.80 to 0.90), 1 gained and 0 lost; 1 shows no significant difference. Spearman's rank "
         "correlation with the gain is 0.80 for the correlation and 0.80 for the AUC within questions."
     )
 
