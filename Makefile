@@ -93,7 +93,7 @@ docs: install
 # Opens from disk: site/index.html. A broken link ends it.
 docs-site: install-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-
+	@echo open site/index.html
 readme: install
 	$(BIN)/python tools/write_readme.py
 

@@ -1,6 +1,6 @@
 """Write the result tables and figures of README.md and docs/studies from finished studies; none is written by hand.
 
-docs/studies/default.md has those of the default study, README.md three rows of them. docs/studies/<name>.md has those
+docs/studies/default.md has those of the default study, README.md a part of them. docs/studies/<name>.md has those
 of the sweep in results/<name>, or of the study with controls there, if it was run. docs/studies/monitor.md and the
 report have the errors of the monitor's rule over the sweeps in `WATCHED`; `gavel judge` has what the judges of the
 first of them did. docs/studies/signal.md has the judges of the sweeps in `JUDGED`.
@@ -75,11 +75,11 @@ def main_results(results: Path) -> list[list[str]]:
 
 
 def shortened(lines: list[list[str]]) -> list[list[str]]:
-    """SFT, the primary comparison's run and the same algorithm at λ = 1, on the first test set."""
+    """SFT and the runs of the primary comparison's algorithm, on the first test set."""
     titles, sft, *runs = lines
     primary = next(run for run in runs if run[-1].endswith("(primary)"))
-    labels_only = primary[0].partition(",")[0] + ", λ = 1"
-    rows = [sft, primary, *(run for run in runs if run[0] == labels_only)]
+    algorithm = primary[0].partition("λ")[0]
+    rows = [sft, *(run for run in runs if run[0].startswith(f"{algorithm}λ"))]
     return [[line[0], line[1], line[-1]] for line in (titles, *rows)]
 
 

@@ -224,7 +224,7 @@ def test_it_says_whether_the_judge_is_good_enough(ranked, tiny, capsys, monkeypa
     shown = capsys.readouterr().out
     assert f"Good enough to train on: {answer}. Its AUC within questions is" in shown
     assert "Next: " in shown
-    assert "For orientation only: GRPO without labels changed the accuracy of a tiny student by " in shown
+    assert "GRPO without labels changed the accuracy of a tiny student, in percentage points, by" in shown
     assert main(["judge", str(ranked), "--judge", tiny, *options]) == 0
     capsys.readouterr()
     main(["judge", str(ranked), "--judge", tiny, "--json", "--exit-code", *options])

@@ -364,6 +364,15 @@ def test_a_kind_of_judge_brings_its_own_prompt_labels_and_score():
     assert [found[key] for key in ("prompt", "labels", "score")] == ["pairwise", [" A", " B"], "win-rate"]
 
 
+def test_a_new_kind_without_a_model_is_not_simulated(monkeypatch):
+    """A simulated judge knows the gold answers, so no other kind may become one."""
+    monkeypatch.setitem(KINDS, "pattern", Kind(scores=("probability",), model=False))
+    study = config_study.load(changed("judge", {"kind": "pattern"}))
+    assert study["judge"]["simulated"] is None and "simulated" not in params.judge(study)
+    with pytest.raises(InputError, match="simulated: mixes only with a single-token judge"):
+        config_study.load(changed("judge", {"kind": "pattern", "simulated": {"tpr": 0.9}}))
+
+
 def test_a_new_kind_of_judge_is_one_line(monkeypatch):
     monkeypatch.setitem(KINDS, "shortest", KINDS["single-token"])
     for reasoning in (None, {"max_new_tokens": 8}):

@@ -16,7 +16,7 @@ from gavel.common.files import jsonl_lines
 from gavel.common.paths import ROOT
 from gavel.data.sources import SkippedRows
 from gavel.judge_eval.decision import MIN_AUC, Decision, decide
-from gavel.judge_eval.measured_judges import nearest
+from gavel.judge_eval.measured_judges import neighbours
 from gavel.study import resolve
 
 MAX_OFF_LABEL = 0.5
@@ -123,13 +123,19 @@ def _answer(decision: Decision, metrics: Mapping[str, Any]) -> Iterator[str]:
     yield f"Next: {decision.advice}."
     if (auc := metrics["auc_within"]) is None:
         return
-    near = nearest(auc)
-    gain, low, high = (f"{100 * value:+.1f}".replace("-", "−") for value in (near.difference, near.low, near.high))
+    found = [
+        f"by {points(near.difference)} ({points(near.low)} to {points(near.high)}) under a simulated judge with an AUC "
+        f"within questions of {near.auc_within:.2f}"
+        for near in neighbours(auc)
+    ]
     yield (
-        "For orientation only: GRPO without labels changed the accuracy of a tiny student by "
-        f"{gain} points ({low} to {high}) under a simulated judge with an AUC within questions of "
-        f"{near.auc_within:.2f}, Youden's J {near.youden_j:.2f} (docs/studies/dial.md)."
+        "For orientation only: GRPO without labels changed the accuracy of a tiny student, in percentage points, "
+        f"{' and '.join(found)} (docs/studies/dial.md)."
     )
+
+
+def points(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}".replace("-", "−")
 
 
 def _lines(metrics: dict[str, Any]) -> Iterator[str]:

@@ -30,6 +30,8 @@ def measured_judges() -> tuple[MeasuredJudge, ...]:
     return tuple(sorted(rows))
 
 
-def nearest(auc_within: float) -> MeasuredJudge:
-    """The one whose AUC within questions is nearest."""
-    return min(measured_judges(), key=lambda judge: abs(judge.auc_within - auc_within))
+def neighbours(auc_within: float) -> list[MeasuredJudge]:
+    """The ones whose AUC within questions is next below and above; only one beyond the lowest and the highest."""
+    below = [judge for judge in measured_judges() if judge.auc_within <= auc_within]
+    above = [judge for judge in measured_judges() if judge.auc_within > auc_within]
+    return below[-1:] + above[:1]

@@ -401,12 +401,10 @@ class Judge(Model):
         if self.panel:
             if self.simulated:
                 raise ValueError("simulated: is not for a panel, but one of its judges may be simulated; leave it out")
-        elif not has_model:
+        elif self.kind == "simulated":
             self.simulated = self.simulated or Simulated()
             if self.simulated.weight != 1:
-                raise ValueError(
-                    f"simulated.weight: a {self.kind} judge has no model, so its weight is 1; leave it out"
-                )
+                raise ValueError("simulated.weight: a simulated judge has no model, so its weight is 1; leave it out")
         elif self.simulated and (self.kind != "single-token" or self.score == "log-odds"):
             raise ValueError(
                 "simulated: mixes only with a single-token judge whose scores are in [0, 1]; write `kind: simulated`, "

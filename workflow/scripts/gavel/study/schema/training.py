@@ -224,7 +224,8 @@ class SignalGate(Section):
     max_truncated: Fraction | None = Field(
         0.5, description="Maximum fraction of responses that are truncated; null sets no limit."
     )
-    min_correlation: Annotated[float, Field(ge=-1, le=1)] | None = Field(        0.5,
+    min_correlation: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        0.5,
         description="Minimum correlation between the judge's advantages (a score minus its mean over the question's "
         "responses) and those of a reward for correctness; checked if the judge rewards any run. In the toy world, no "
         "judge of 0.46 or less made a student better (docs/studies/signal.md). null sets no limit.",
