@@ -176,3 +176,17 @@ def test_too_few_problems_name_the_key_and_the_numbers(sizes, message):
 def test_repeated_ids():
     with pytest.raises(InputError, match="same id"):
         split([*TRAIN, record(0, question="Another question?")])
+
+
+def test_too_few_problems_are_explained_by_those_that_were_removed():
+    train = [record(number) for number in range(12)]
+    tests = {"own": train[:6], "plus": [record(90, question="Else?") | {"seed_id": train[8]["id"]}]}
+    given = [*train, train[11] | {"id": "again"}]
+    sizes = {"labeled": 1, "unlabeled": 0, "validation": 9}
+    with pytest.raises(InputError) as error:
+        make_splits(given, tests, train[9:10], **sizes, seed=0, solution_format="program", reasoning=False)
+    assert str(error.value).endswith(
+        "data.validation asks for 9 problems with an answer, but 4 of the 4 usable training problems are left for it "
+        "(of the others, 6 are also in data.tests.own, 1 are the source of questions in data.tests.plus, 1 are also in "
+        "data.pretrain, 1 are repeated); lower data.validation, or give more training problems"
+    )

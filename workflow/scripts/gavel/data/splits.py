@@ -79,13 +79,20 @@ def make_splits(
     taken |= {row["id"] for row in labelled}
     remaining = [row for row in order if row["id"] not in taken]
 
-    _enough(validation_rows, sizes, "validation", "an answer", usable, label)
-    _enough(labelled, sizes, "labeled", "an answer", usable, label)
+    left_out = _left_out(removed)
+    for name, rows in (("validation", validation_rows), ("labeled", labelled)):
+        if len(rows) < sizes[name]:
+            also = "" if name == "validation" else f" or {label}.validation"
+            raise InputError(
+                f"{label}.{name} asks for {sizes[name]} problems with an answer, but {len(rows)} of the {len(usable)} "
+                f"usable training problems are left for it{left_out}; lower {label}.{name}{also}, or give more "
+                "training problems"
+            )
     if len(remaining) < sizes["unlabeled"]:
         raise InputError(
             f"{label}.labeled, {label}.unlabeled and {label}.validation ask for {sizes['labeled']} + "
             f"{sizes['unlabeled']} + {sizes['validation']} questions, but {len(usable)} of the {len(train)} "
-            "training questions are usable; lower them or give more training questions"
+            f"training questions are usable{left_out}; lower them or give more training questions"
         )
     splits: dict[str, list[Record]] = {
         "labeled": labelled,
@@ -157,15 +164,16 @@ def _size(value: int | float, usable: int, key: str) -> int:
     raise InputError(f"{key}: expected a count (0 or more) or a fraction between 0 and 1, found {value!r}")
 
 
-def _enough(
-    rows: Sequence[Record], sizes: Mapping[str, int], name: str, requirement: str, usable: Sequence[Record], label: str
-) -> None:
-    if len(rows) < sizes[name]:
-        raise InputError(
-            f"{label}.{name} asks for {sizes[name]} problems with {requirement}, but {len(rows)} of the "
-            f"{len(usable)} usable training problems are left for it; lower {label}.{name} or "
-            f"{label}.validation, or give more training problems"
-        )
+def _left_out(removed: Mapping[str, Any]) -> str:
+    """Why training problems are not usable, in brackets; empty if all are."""
+    by_test = [
+        (count, f"{what} data.tests.{name}")
+        for key, what in (("in_test", "are also in"), ("seed_of_test", "are the source of questions in"))
+        for name, count in removed[key].items()
+    ]
+    others = [(removed["in_pretrain"], "are also in data.pretrain"), (removed["duplicate"], "are repeated")]
+    parts = [f"{count:,} {what}" for count, what in [*by_test, *others] if count]
+    return f" (of the others, {', '.join(parts)})" if parts else ""
 
 
 def _rank(seed: int, identity: str) -> str:
