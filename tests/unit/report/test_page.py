@@ -407,8 +407,15 @@ def test_failed_runs_no_judge_and_one_set_are_pointed_out(tmp_path):
     assert "GRPO λ = 0.5 and PPO λ = 0 failed" in text
     assert "Unclear, no answer" in text
     assert "There is only one test set, main" in text
+    assert "cannot be credited to the judge" not in text
     assert "no judge calibration" in text
     assert 'id="kinds"' not in text  # no test set has them
+
+
+def test_a_study_without_a_run_without_the_judge_says_so(tmp_path):
+    config = fake_results.build(tmp_path, {"main": 20, "other": 20}, samples=2, algorithms=("grpo",), lambdas=("0.5",))
+    text = " ".join(summary_sentences.missing_parts(load(tmp_path, config)))
+    assert "No run without the judge's reward" in text and "cannot be credited to the judge" in text
 
 
 @pytest.mark.parametrize(

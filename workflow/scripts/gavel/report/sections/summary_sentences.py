@@ -240,6 +240,12 @@ def missing_parts(results: Results) -> list[str]:
             sentences.append(
                 f"There is only one test set, {results.sets[0]}: results say nothing about other questions."
             )
+        without_judge = [run for run in evaluated & results.runs.keys() if results.runs[run]["lambda"] == 1]
+        if evaluated - {results.baseline.run} and not without_judge and not results.controls.runs:
+            sentences.append(
+                "No run without the judge's reward (λ\u00a0=\u00a01, or a control) was evaluated: a difference cannot "
+                "be credited to the judge."
+            )
         for row in results.metrics[results.metrics.metric == "not_run"].itertuples():
             run = results.names.get(row.run, row.run)
             sentences.append(
