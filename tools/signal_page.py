@@ -79,8 +79,9 @@ def figure(rows: pd.DataFrame) -> Figure:
 
 
 def collect(studies: Iterable[tuple[str, Results]]) -> pd.DataFrame:
-    """The settings of several studies, numbered."""
-    return pd.concat([settings(name, study) for name, study in studies], ignore_index=True)
+    """The settings of several studies, numbered. Sweeps may share a setting; the first one counts."""
+    found = pd.concat([settings(name, study) for name, study in studies])
+    return found.drop_duplicates([name for name in found if name != "judge"], ignore_index=True)
 
 
 def folders(results: Path, sweeps: Iterable[str]) -> list[tuple[str, Path]]:

@@ -161,7 +161,8 @@ def judge_qualities(folder: Path) -> None:
 def monitor_errors(folders: list[Path]) -> str:
     """The errors of the monitor's rule over the runs of several studies, which are also written for the report."""
     watched = [run for folder in folders for run in monitor_rates.watched_runs(folder)]
-    runs = list({repr(run.validations): run for run in watched}.values())  # sweeps may share a variant
+    # Sweeps may share a variant; the first one counts, since only it may have been replayed.
+    runs = list({repr(run.validations): run for run in reversed(watched)}.values())
     found = monitor_rates.table(runs, DROPS, PATIENCES)
     monitor_rates.write_table(found, ROOT / "workflow" / "scripts" / "gavel" / "report" / "monitor_rates.csv")
     head = [

@@ -56,7 +56,7 @@ def test_terms_of_ones_own_are_rewarded_and_an_edit_of_them_trains_again(project
             )
     assert project.planned("rl") == set()
     terms.write_text(terms.read_text().replace("1 + len", "2 + len"))
-    assert project.planned("rl") == {"train_rl"}
+    assert project.planned("rl") == {"train_rl", "rl"}
     terms.write_text("def short(questions, completions, golds):\n    return completions[5000]\n")
     failed = project.run("rl", timeout=600)
     assert failed.returncode != 0

@@ -73,6 +73,14 @@ def test_what_is_no_number_for_each_completion_is_refused_with_file_and_line(tmp
         made(["q", "q"], ["a", "b"], [None, None])
 
 
+def test_the_line_is_named_for_a_path_that_is_relative_as_in_a_job(tmp_path, monkeypatch):
+    term(tmp_path, "def short(questions, texts, golds):\n    return texts[5]\n")
+    monkeypatch.chdir(tmp_path)
+    made = RewardTerm.load(RewardTermSettings("my_terms.py:short", 1.0))
+    with pytest.raises(InputError, match=r"^my_terms\.py:2: the reward term 'short' raised IndexError"):
+        made(["q"], ["a"], [None])
+
+
 @pytest.mark.parametrize(
     ("code", "line"),
     [("return helper(texts)\n\ndef helper(texts):\n    return [1 / 0]", 5), ("\n    return 5", 3)],

@@ -41,8 +41,8 @@ def load_function(path: str | Path, name: str, key: str) -> Callable[..., Any]:
 
 def failed_line(error: Exception, path: str | Path) -> str:
     """The last line of the file that an error went through, `file.py:3`; without one, the file."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() == Path(path).resolve():
         return f"{path}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename) == Path(path)]
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == Path(path).resolve()]
     return f"{path}:{lines[-1]}" if lines else str(path)
