@@ -123,6 +123,8 @@ def _answer(decision: Decision, metrics: Mapping[str, Any]) -> Iterator[str]:
     yield f"Next: {decision.advice}."
     if (auc := metrics["auc_within"]) is None:
         return
+    from gavel.report.cells import points  # imported when used: it imports pandas
+
     found = [
         f"by {points(near.difference)} ({points(near.low)} to {points(near.high)}) under a simulated judge with an AUC "
         f"within questions of {near.auc_within:.2f}"
@@ -132,10 +134,6 @@ def _answer(decision: Decision, metrics: Mapping[str, Any]) -> Iterator[str]:
         "For orientation only: GRPO without labels changed the accuracy of a tiny student, in percentage points, "
         f"{' and '.join(found)} (docs/studies/dial.md)."
     )
-
-
-def points(fraction: float) -> str:
-    return f"{100 * fraction:+.1f}".replace("-", "−")
 
 
 def _lines(metrics: dict[str, Any]) -> Iterator[str]:
